@@ -1,0 +1,298 @@
+"""A run judged: from its ledger, the labels and the policy to metrics and gates.
+
+Labels are read here and nowhere earlier; the observations are on disk by then. The same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import gates, jsonio, ledger, metrics
+from .check import Check, Status
+from .clock import parse
+from .errors import BadInput, IntegrityError
+from .metrics import Tally
+from .paths import SNAPSHOT_PREFIX, DataRoot
+from .policy import Policy
+
+#: What is written for a run; the results folder holds a copy of the latest judged run's.
+METRICS, CONFUSION, FAILED, RATE_LIMIT = (
+    "metrics_summary.json",
+    "confusion_matrix.csv",
+    "failed_cases.csv",
+    "rate_limit_stats.json",
+)
+COPIED = (METRICS, CONFUSION, FAILED, RATE_LIMIT)
+ROWS, GATES, LEDGER = "results.jsonl", "gates.json", "observations.jsonl"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run's ledger gives: its registration, joined rows, and whether the chain is whole."""
+
+    registration: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    chain: Tally | None
+    active_minutes: float | None
+    missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A run's rows, metrics and gates, and what they come to."""
+
+    run_id: str
+    kind: str
+    ordinal: int
+    rows: Sequence[Mapping[str, Any]]
+    summary: Mapping[str, Any]
+    results: Sequence[gates.GateResult]
+    conclusion: gates.Conclusion
+    files: Mapping[str, bytes]
+
+    def checks(self, owner: str) -> list[Check]:
+        """Return the gates that bear on the phase as checks; a gate without an effect or data is only in its file."""
+        at = self.summary["finished_at"] or ""
+        return [
+            result.check(owner, at)
+            for result in self.results
+            if result.effect is not Status.PASS or result.status is Status.PASS
+        ]
+
+
+def judge_run(
+    root: DataRoot,
+    policy: Policy,
+    *,
+    run_id: str,
+    kind: str,
+    ordinal: int,
+    cycle: Mapping[str, Any] | None,
+    digests: Mapping[str, str] | None = None,
+    rehearsal_pacing: bool = True,
+) -> Judgement:
+    """Return the judgement over one run of the cycle; nothing is written.
+
+    A run without evidence, or with a damaged ledger, is judged too: its gates say so. The second smoke is judged
+    against the cycle's first.
+
+    :param cycle: ``cycle.json``: what was registered, the other runs, whether the target is a rehearsal
+    :param digests: digests of the inputs as they are now, by the names of the registration
+    :param rehearsal_pacing: judge the pacing of a target that is a rehearsal as one; no other target is
+    :raises IntegrityError: the ledger is of another run
+    """
+    labels = _labels(root)
+    against = _first_smoke(cycle) if (kind, ordinal) == ("smoke", 2) else None
+    evidence = read_run(root, run_id, labels, kind=kind, ordinal=ordinal)
+    summary = metrics.summarise(evidence.rows, policy.level)
+    eased = rehearsal_pacing and bool(cycle) and (cycle or {}).get("rehearsal") is True
+    first = read_run(root, against, labels, kind=kind, ordinal=1) if against else None
+    facts = gates.Facts(
+        ledger=evidence.chain,
+        registration=registration_tally(root, policy, evidence.registration, cycle, digests),
+        pacing=evidence.registration.get("pacing"),
+        active_minutes=evidence.active_minutes,
+        prior=metrics.summarise(first.rows, policy.level) if first and first.rows else _prior(root, kind),
+        known_errors=_known_errors(root, cycle) if kind == "full" else None,
+        rehearsal_pacing=eased,
+    )
+    pair = None
+    if first is not None and first.rows:
+        pair = gates.Pair(metrics.consistency(first.rows, evidence.rows), metrics.dependence(first.rows, evidence.rows))
+    results = gates.evaluate(policy, kind=kind, ordinal=ordinal, summary=summary, facts=facts, pair=pair)
+    conclusion = gates.conclude(results)
+    gate_file = {
+        "schema": gates.SCHEMA,
+        "run_id": run_id,
+        "kind": kind,
+        "ordinal": ordinal,
+        "against": against,
+        "policy_sha256": policy.sha256,
+        "rehearsal_pacing": eased,
+        "status": conclusion.status,
+        "exit_code": conclusion.exit_code,
+        "sentence": conclusion.sentence,
+        "deviations": conclusion.deviations,
+        "unsent": list(evidence.missing),
+        "flips": pair.consistency["flips"] if pair else [],
+        "gates": results,
+    }
+    files = {
+        ROWS: b"".join(jsonio.canonical(row) + b"\n" for row in evidence.rows),
+        METRICS: document(summary),
+        CONFUSION: metrics.confusion_csv(summary).encode(),
+        FAILED: metrics.failed_csv(evidence.rows).encode(),
+        RATE_LIMIT: document(metrics.rate_limit_stats(evidence.rows, evidence.registration.get("pacing"))),
+        GATES: document(gate_file),
+    }
+    return Judgement(run_id, kind, ordinal, evidence.rows, summary, results, conclusion, files)
+
+
+def write(root: DataRoot, judgement: Judgement) -> bool:
+    """Write a judgement's files, the plan's also at the top, append its rows once; tell whether a byte changed.
+
+    :raises IntegrityError: ``day3_results.jsonl`` holds other rows of this run
+    """
+    targets = {root.run(judgement.run_id) / name: data for name, data in judgement.files.items()}
+    targets |= {root.results / name: judgement.files[name] for name in COPIED}
+    changed = append_rows(root.day3_results, judgement.run_id, judgement.files[ROWS])
+    for path, data in targets.items():
+        if not path.is_file() or path.read_bytes() != data:
+            jsonio.write_bytes(path, data)
+            changed = True
+    return changed
+
+
+def append_rows(path: Path, run_id: str, rows: bytes) -> bool:
+    """Append a run's rows to the results of the cycle, fsynced, unless they are there; tell whether that was needed.
+
+    The file is only ever appended to, except that the part of a line a kill left behind is taken off first.
+
+    :raises IntegrityError: other rows of the run are there
+    """
+    known = path.read_bytes() if path.exists() else b""
+    whole = known[: known.rfind(b"\n") + 1]
+    mine = b"".join(line for line in whole.splitlines(keepends=True) if _run_of(line) == run_id)
+    if not rows.startswith(mine):
+        raise IntegrityError(
+            str(path),
+            found=f"rows of {run_id} that its observations do not give",
+            need="the rows as they were written",
+            next_step="restore the file from its snapshot, or invoke go --new-cycle",
+        )
+    rest = rows[len(mine) :]
+    if not rest and len(whole) == len(known):
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if known else "wb") as handle:
+        handle.truncate(len(whole))
+        handle.seek(len(whole))
+        handle.write(rest)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return True
+
+
+def _run_of(line: bytes) -> str | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row.get("run_id") if isinstance(row, dict) else None
+
+
+def document(value: Any) -> bytes:
+    """Return *value* as the bytes of a JSON file people read: indented, sorted keys."""
+    return json.dumps(jsonio.to_plain(value), sort_keys=True, indent=2, allow_nan=False).encode("ascii") + b"\n"
+
+
+# --- evidence ------------------------------------------------------------------------------------------------------
+
+
+def read_run(
+    root: DataRoot, run_id: str, labels: Mapping[str, Mapping[str, Any]], *, kind: str, ordinal: int
+) -> Evidence:
+    """Return what a run's ledger gives; no rows where there is none or it is damaged.
+
+    :raises IntegrityError: the ledger is of another run
+    """
+    path = root.run(run_id) / LEDGER
+    try:
+        found = ledger.verify(path)
+    except BadInput:
+        return Evidence({}, (), None, None)
+    except IntegrityError as error:
+        return Evidence({}, (), Tally((f"{error.subject}: {error.found}",), 1), None)
+    named = tuple(found.registration.get(key) for key in ("run_id", "kind", "ordinal"))
+    if named != (run_id, kind, ordinal):
+        raise IntegrityError(
+            str(path),
+            found=f"the record of {named[1]} run {named[2]} ({named[0]})",
+            need=f"that of {kind} run {ordinal} ({run_id})",
+            next_step="restore the runs folder from its snapshot, or invoke go --new-cycle",
+        )
+    rows = metrics.join([found.registration, *found.observations], labels)
+    return Evidence(
+        registration=found.registration,
+        rows=rows,
+        chain=Tally((), 1 + len(found.observations)),
+        active_minutes=round(found.active_s / 60, 4),
+        missing=found.missing,
+    )
+
+
+def _first_smoke(cycle: Mapping[str, Any] | None) -> str | None:
+    runs = (cycle or {}).get("runs", [])
+    return next((run["run_id"] for run in runs if (run["kind"], run["ordinal"]) == ("smoke", 1)), None)
+
+
+def _labels(root: DataRoot) -> Mapping[str, Mapping[str, Any]]:
+    labels = jsonio.read_json(root.labels).get("labels")
+    if not isinstance(labels, dict) or not all(isinstance(row, dict) and "expected" in row for row in labels.values()):
+        raise IntegrityError(
+            str(root.labels),
+            found="no labels in it",
+            need="a label a case, as the qualification wrote it",
+            next_step="invoke go --new-cycle",
+        )
+    return labels
+
+
+def registration_tally(
+    root: DataRoot,
+    policy: Policy,
+    run: Mapping[str, Any],
+    cycle: Mapping[str, Any] | None,
+    digests: Mapping[str, str] | None,
+) -> Tally | None:
+    """Return which inputs are not what the cycle registered; None when nothing was registered.
+
+    Compared is what lies on disk (policy, labels, the manifest and documents the cases came from), what the run says it
+    used (cases, verdict map), and every digest in *digests*.
+    """
+    registration = (cycle or {}).get("registration")
+    if not registration or not run:
+        return None
+    cases, labels = jsonio.read_json_or_none(root.cases) or {}, jsonio.read_json_or_none(root.labels) or {}
+    seen: list[tuple[str, str | None]] = [
+        ("policy", policy.sha256),
+        ("manifest", cases.get("manifest_sha256")),
+        ("manifest", labels.get("manifest_sha256")),
+        ("labels", jsonio.digest({case: {"case_id": case, **row} for case, row in labels.get("labels", {}).items()})),
+        ("documents", jsonio.digest({case["case_id"]: case["content_sha256"] for case in cases.get("cases", [])})),
+        ("verdict_map", run.get("verdict_map_sha256")),
+        *(digests or {}).items(),
+    ]
+    known: Mapping[str, Any] = registration["digests"]
+    compared = [(name, known[name] == value) for name, value in seen if value and name in known]
+    if "cases_sha256" in run:
+        same = root.cases.is_file() and jsonio.sha256_file(root.cases) == run["cases_sha256"]
+        compared.append(("cases of the run", same))
+    compared.append(("order (the run began first)", parse(str(run["at"])) >= parse(str(registration["at"]))))
+    faults = dict.fromkeys(name for name, same in compared if not same)
+    return Tally(tuple(faults), len(compared))
+
+
+def _prior(root: DataRoot, kind: str) -> Mapping[str, Any] | None:
+    """Return the metrics of the latest run of that kind in an earlier cycle, None where there is none."""
+    for snapshot in sorted(root.results.glob(f"{SNAPSHOT_PREFIX}*"), reverse=True):
+        cycle = jsonio.read_json_or_none(snapshot / "cycle.json") or {}
+        for run in reversed([run for run in cycle.get("runs", []) if run["kind"] == kind]):
+            summary = jsonio.read_json_or_none(snapshot / "runs" / run["run_id"] / METRICS)
+            if summary and summary["total"]:
+                return summary
+    return None
+
+
+def _known_errors(root: DataRoot, cycle: Mapping[str, Any] | None) -> set[str] | None:
+    """Return the kinds of infrastructure error that the cycle's smokes showed, None without both of them."""
+    smokes = [run["run_id"] for run in (cycle or {}).get("runs", []) if run["kind"] == "smoke"]
+    summaries = [jsonio.read_json_or_none(root.run(run_id) / METRICS) for run_id in smokes]
+    if len(smokes) < 2 or not all(summaries):
+        return None
+    return {kind for summary in summaries if summary for kind in summary["error_classes"]}

@@ -1,0 +1,237 @@
+"""Builds what the judgement reads: rows and summaries in memory, or a whole results folder with real ledgers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from clocks import TurnedClock
+from solidgreen import gates, jsonio, metrics, policy
+from solidgreen.check import Check, Status
+from solidgreen.clock import stamp
+from solidgreen.gates import Facts, GateResult, Pair
+from solidgreen.ledger import Writer
+from solidgreen.metrics import VERDICTS, Tally
+from solidgreen.paths import DataRoot
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICY_FILE, POLICY_SCHEMA = ROOT / "policy" / "day3.yml", ROOT / "schemas" / "policy.schema.json"
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+STATUS_OF = {"server_error": 500, "unprocessable": 422, "rate_limited": 429, "transport_error": None}
+
+#: Cases by expected and actual verdict (or outcome), every one as it should be.
+SMOKE = {("pass", "pass"): 5, ("warn", "warn"): 5, ("reject", "reject"): 7, ("blocked", "blocked"): 3}
+FULL = {("pass", "pass"): 20, ("warn", "warn"): 20, ("reject", "reject"): 35, ("blocked", "blocked"): 15}
+Counts = Mapping[tuple[str, str], int]
+
+
+@cache
+def shipped() -> policy.Policy:
+    return policy.load(POLICY_FILE, POLICY_SCHEMA)
+
+
+def counts(base: Counts, *moves: str) -> dict[tuple[str, str], int]:
+    """Return *base* changed: ``warn>blocked 2`` turns two right answers, ``warn -1`` drops one, ``warn 5`` adds."""
+    changed = dict(base)
+    for move in moves:
+        what, number = move.split()
+        expected, _, actual = what.partition(">")
+        if actual:
+            changed[expected, expected] -= int(number)
+            changed[expected, actual] = changed.get((expected, actual), 0) + int(number)
+        else:
+            changed[expected, expected] += int(number)
+    assert min(changed.values()) >= 0
+    return changed
+
+
+def records(table: Counts, run_id: str, kind: str, ordinal: int, start: datetime = START) -> list[dict[str, Any]]:
+    """Return a registration and an observation a case, two seconds apart."""
+    made: list[dict[str, Any]] = [
+        {
+            "type": "registration",
+            "run_id": run_id,
+            "kind": kind,
+            "ordinal": ordinal,
+            "pacing": {"min_interval": 3.0, "retries_429": 8},
+        }
+    ]
+    number: dict[str, int] = {}
+    for (expected, actual), count in table.items():
+        for _ in range(count):
+            number[expected] = number.get(expected, 0) + 1
+            made.append(observation(f"{expected[0]}-{number[expected]:03}", actual, run_id, start, len(made)))
+    return made
+
+
+def observation(case_id: str, actual: str, run_id: str, start: datetime, seq: int) -> dict[str, Any]:
+    answered = actual in VERDICTS
+    begun = start + timedelta(seconds=2 * seq)
+    status = 200 if answered else STATUS_OF[actual]
+    return {
+        "type": "observation",
+        "seq": seq,
+        "case_id": case_id,
+        "content_sha256": jsonio.digest(case_id),
+        "attempts": [{"n": 1, "started_at": stamp(begun), "duration_s": 1.0, "http_status": status, "wait_s": 0.0}],
+        "outcome": "answer" if answered else actual,
+        "http_status": status,
+        "body_sha256": jsonio.digest([run_id, case_id]),
+        "job_id": f"{run_id}/{case_id}" if answered else None,
+        "verdict": actual if answered else None,
+        "verdict_source": "authoritative_verdict.label" if answered else None,
+        "disagreements": 0,
+        "error_detail": None if answered else "it said no",
+        "finished_at": stamp(begun + timedelta(seconds=1)),
+    }
+
+
+def labels(*tables: Counts) -> dict[str, dict[str, Any]]:
+    made: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        for expected in VERDICTS:
+            total = sum(count for (name, _), count in table.items() if name == expected)
+            for number in range(1, total + 1):
+                made[f"{expected[0]}-{number:03}"] = {
+                    "expected": expected,
+                    "scenario": "ocr_noise" if expected == "blocked" else expected,
+                    "parent": f"P{number % 3}",
+                    "source_type": "synthetic",
+                    "language": "en",
+                }
+    return made
+
+
+def rows(table: Counts, run_id: str = "smoke1-x", kind: str = "smoke", ordinal: int = 1, minutes: float = 0) -> Any:
+    start = START + timedelta(minutes=minutes)
+    return metrics.join(records(table, run_id, kind, ordinal, start), labels(table))
+
+
+WHOLE = Facts(
+    ledger=Tally((), 21),
+    registration=Tally((), 8),
+    pacing={"min_interval": 3.0, "retries_429": 8},
+    known_errors=(),
+)
+
+
+def gate(
+    name: str, table: Counts, facts: Facts = WHOLE, *, kind: str = "smoke", pair: Pair | None = None
+) -> GateResult:
+    """Return one gate's result over a run of those cases."""
+    ordinal = 2 if pair else 1
+    summary = metrics.summarise(rows(table, kind=kind))
+    found = gates.evaluate(shipped(), kind=kind, ordinal=ordinal, summary=summary, facts=facts, pair=pair)
+    return next(result for result in found if result.id == name)
+
+
+_LEDGERS: dict[str, bytes] = {}
+
+
+# --- a results folder ----------------------------------------------------------------------------------------------
+
+
+def write_cycle(root: DataRoot, runs: Sequence[tuple[str, str, int]], **changes: Any) -> dict[str, Any]:
+    """Write the cycle, with a registration over the files that :func:`write_data` left."""
+    digests = {
+        "policy": shipped().sha256,
+        "manifest": "m" * 64,
+        "labels": jsonio.digest(
+            {case: {"case_id": case, **row} for case, row in jsonio.read_json(root.labels)["labels"].items()}
+        ),
+    }
+    cycle = {
+        "schema": "solidgreen/cycle/1",
+        "cycle_id": "cycle-1",
+        "env": "rehearsal",
+        "rehearsal": True,
+        "registration": {
+            "at": stamp(START - timedelta(minutes=1)),
+            "digests": digests,
+            "git": {"solidgreen": {"commit": "c" * 40, "clean": True}},
+            "target": {"url": "http://127.0.0.1:8000"},
+        },
+        "runs": [{"run_id": r, "kind": k, "ordinal": o, "state": "finished"} for r, k, o in runs],
+        "barred": None,
+        "demonstration": None,
+        "previous": [],
+        **changes,
+    }
+    jsonio.write_json(root.cycle, cycle)
+    return cycle
+
+
+def write_data(root: DataRoot, *tables: Counts) -> None:
+    """Write the labels and the cases without them."""
+    found = labels(*tables)
+    cases = [{"case_id": case, "content_sha256": jsonio.digest(case)} for case in found]
+    jsonio.write_json(root.labels, {"manifest_sha256": "m" * 64, "labels": found})
+    jsonio.write_json(root.cases, {"manifest_sha256": "m" * 64, "cases": cases})
+
+
+def write_run(
+    root: DataRoot, table: Counts, run_id: str, kind: str, ordinal: int, minutes: float, **changes: Any
+) -> None:
+    """Write a run's ledger by the batch's own writer; *changes* are to its registration."""
+    start = START + timedelta(minutes=minutes)
+    found = records(table, run_id, kind, ordinal, start)
+    registration = {
+        **{key: value for key, value in found[0].items() if key != "type"},
+        "selection": [record["case_id"] for record in found[1:]],
+        "cases_sha256": jsonio.sha256_file(root.cases),
+        **changes,
+    }
+    path = root.run(run_id) / "observations.jsonl"
+    known = jsonio.digest([registration, minutes, found])
+    if known in _LEDGERS:  # every record is fsynced: the same ledger is written once
+        jsonio.write_bytes(path, _LEDGERS[known])
+        return
+    with Writer(path, registration, clock=TurnedClock(start)) as writer:
+        for record in found[1:]:
+            writer.append(record)
+    _LEDGERS[known] = path.read_bytes()
+
+
+def write_phase(root: DataRoot, number: int, checks: Sequence[Check] | None = None, **changes: Any) -> None:
+    """Write a phase's verdict, passed unless its checks say otherwise."""
+    found = checks or [Check("looked", "Looked at", Status.PASS, "fine", "fine")]
+    status = gates.overall(check.status for check in found)
+    finished = START + timedelta(hours=1, minutes=number)
+    codes = [check.exit_code for check in found if check.status is status and check.exit_code]
+    document = {
+        "schema": "solidgreen/phase/1",
+        "phase": number,
+        "name": shipped().phases[number].name,
+        "cycle_id": "cycle-1",
+        "status": status.value,
+        "exit_code": codes[0] if codes else {"pass": 0, "fail": 10, "inconclusive": 11}[status.value],
+        "owners": list(shipped().phases[number].owners),
+        "started_at": stamp(finished - timedelta(seconds=75)),
+        "finished_at": stamp(finished),
+        "expires_at": stamp(finished + timedelta(hours=4)),
+        "checks": [check.to_dict() for check in found],
+        "attempts": [],
+        "sentence": "",
+        "next": "",
+        **changes,
+    }
+    jsonio.write_json(root.phase(number), document)
+
+
+RUNS = (("smoke1-a", "smoke", 1), ("smoke2-b", "smoke", 2), ("full1-c", "full", 1))
+NOW = START + timedelta(hours=2)
+
+
+def write_root(tmp_path: Path, smoke: Counts = SMOKE, full: Counts = FULL, **changes: Any) -> DataRoot:
+    """Write data, cycle, the ledgers of three runs, and phases 0, 1, 2 and 5; phases 3 and 4 need judging first."""
+    root = DataRoot(tmp_path / "data" / "day3")
+    write_data(root, smoke, full)
+    write_cycle(root, RUNS, **changes)
+    for (run_id, kind, ordinal), table, minutes in zip(RUNS, (smoke, smoke, full), (0, 5, 10), strict=True):
+        write_run(root, table, run_id, kind, ordinal, minutes)
+    for number in (0, 1, 2, 5):
+        write_phase(root, number)
+    return root

@@ -1,0 +1,229 @@
+"""A run judged from real ledgers on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from judged import FULL, ROOT, RUNS, SMOKE, Counts, counts, rows, shipped, write_root, write_run
+from solidgreen import cycle, jsonio, judgement, metrics
+from solidgreen.check import Status
+from solidgreen.errors import BadInput, IntegrityError
+from solidgreen.paths import DataRoot
+
+
+def judge(root: DataRoot, number: int = 0, **options: Any) -> judgement.Judgement:
+    run_id, kind, ordinal = RUNS[number]
+    found = cycle.load(root)
+    return judgement.judge_run(root, shipped(), run_id=run_id, kind=kind, ordinal=ordinal, cycle=found, **options)
+
+
+def judge_all(root: DataRoot) -> list[judgement.Judgement]:
+    found = []
+    for number in range(3):
+        found.append(judge(root, number))
+        judgement.write(root, found[-1])
+    return found
+
+
+def outcome(found: judgement.Judgement, name: str) -> str:
+    result = next(result for result in found.results if result.id == name)
+    return f"{result.status.value}: {result.seen}"
+
+
+def test_three_good_runs_pass_every_gate_that_bears_on_them(tmp_path: Path) -> None:
+    found = judge_all(write_root(tmp_path))
+    assert [(each.conclusion.status, each.conclusion.exit_code) for each in found] == [(Status.PASS, 0)] * 3
+    assert outcome(found[1], "consistency") == "pass: 1.000 (20 of 20)"
+    assert outcome(found[1], "drift") == "pass: 0"
+    assert outcome(found[2], "new_errors") == "pass: 0 of 90"
+    assert outcome(found[0], "registration") == "pass: 0 of 6"
+    assert {result.id for result in found[0].results if result.status is not Status.PASS} == {"drift"}
+
+
+def test_the_gates_file_follows_its_schema(tmp_path: Path) -> None:
+    root = write_root(tmp_path, counts(SMOKE, "warn>server_error 2", "reject>pass 1"))
+    schema = json.loads((ROOT / "schemas" / "gates.schema.json").read_text(encoding="utf-8"))
+    for found in judge_all(root):
+        jsonschema.Draft202012Validator(schema).validate(json.loads(found.files["gates.json"]))
+
+
+def test_the_same_files_give_the_same_bytes_and_change_nothing(tmp_path: Path) -> None:
+    root = write_root(tmp_path, counts(SMOKE, "warn>server_error 2"))
+    first = judge(root)
+    assert judgement.write(root, first) is True
+    before = {path: path.read_bytes() for path in root.results.rglob("*") if path.is_file()}
+    again = judge(root)
+    assert again.files == first.files
+    assert judgement.write(root, again) is False
+    assert {path: path.read_bytes() for path in root.results.rglob("*") if path.is_file()} == before
+
+
+def test_the_top_level_holds_the_latest_runs_figures_and_every_runs_rows(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    judge_all(root)
+    found = list(jsonio.read_jsonl(root.day3_results))
+    assert [sum(row["run_id"] == run_id for row in found) for run_id, _, _ in RUNS] == [20, 20, 90]
+    assert jsonio.read_json(root.results / "metrics_summary.json")["run_id"] == "full1-c"
+    for name in ("metrics_summary.json", "confusion_matrix.csv", "failed_cases.csv", "rate_limit_stats.json"):
+        assert (root.results / name).read_bytes() == (root.run("full1-c") / name).read_bytes()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 300, 5000], ids=lambda size: f"{size} bytes left")
+def test_rows_that_a_kill_cut_off_are_completed_once(tmp_path: Path, keep: int) -> None:
+    root = write_root(tmp_path)
+    judgement.write(root, judge(root))
+    whole = root.day3_results.read_bytes()
+    root.day3_results.write_bytes(whole[:keep])
+    assert judgement.write(root, judge(root)) is True
+    assert root.day3_results.read_bytes() == whole
+
+
+def test_rows_that_were_edited_are_not_written_over(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    judgement.write(root, judge(root))
+    edited = root.day3_results.read_bytes().replace(b'"actual_verdict":"warn"', b'"actual_verdict":"pass"', 1)
+    root.day3_results.write_bytes(edited)
+    with pytest.raises(IntegrityError, match="rows of smoke1-a that its observations do not give"):
+        judgement.write(root, judge(root))
+    assert root.day3_results.read_bytes() == edited
+
+
+def test_a_damaged_ledger_fails_with_14_and_gives_no_number(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    path = root.run("smoke1-a") / "observations.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"verdict":"warn"', b'"verdict":"pass"', 1))
+    found = judge(root)
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.FAIL, 14)
+    assert "line 7" in found.conclusion.sentence
+    assert outcome(found, "accuracy").startswith("inconclusive")
+    assert [check.exit_code for check in found.checks("QA Lead") if check.status is Status.FAIL] == [14]
+
+
+def test_a_run_without_a_ledger_is_inconclusive(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    (root.run("smoke1-a") / "observations.jsonl").unlink()
+    found = judge(root)
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.INCONCLUSIVE, 11)
+    assert {result.status for result in found.results} == {Status.INCONCLUSIVE}
+
+
+def test_a_copied_ledger_is_no_second_run(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    first, second = (root.run(name) / "observations.jsonl" for name in ("smoke1-a", "smoke2-b"))
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(IntegrityError, match=r"the record of smoke run 1 \(smoke1-a\)"):
+        judge(root, 1)
+
+
+def test_the_second_smoke_needs_the_first(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    (root.run("smoke1-a") / "observations.jsonl").unlink()
+    found = judge(root, 1)
+    assert outcome(found, "consistency") == "inconclusive: nothing to measure (no case)"
+    assert found.conclusion.exit_code == 11
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param(lambda d: d.update(policy="0" * 64), "policy", id="policy"),
+        pytest.param(lambda d: d.update(labels="0" * 64), "labels", id="labels"),
+        pytest.param(lambda d: d.update(manifest="0" * 64), "manifest", id="manifest"),
+    ],
+)
+def test_an_input_that_is_not_the_registered_one_fails_with_14(tmp_path: Path, change: Any, named: str) -> None:
+    root = write_root(tmp_path)
+    found = jsonio.read_json(root.cycle)
+    change(found["registration"]["digests"])
+    jsonio.write_json(root.cycle, found)
+    result = judge(root)
+    assert result.conclusion.exit_code == 14
+    assert outcome(result, "registration").endswith(f": {named}")
+
+
+def test_labels_swapped_after_the_registration_fail_with_14(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    found = jsonio.read_json(root.labels)
+    found["labels"]["w-001"]["expected"] = "reject"
+    jsonio.write_json(root.labels, found)
+    assert outcome(judge(root), "registration").endswith(": labels")
+
+
+def test_a_run_that_began_before_the_registration_fails_with_14(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    found = jsonio.read_json(root.cycle)
+    found["registration"]["at"] = "2026-03-01T12:00:01.000000Z"
+    jsonio.write_json(root.cycle, found)
+    assert "the run began first" in outcome(judge(root), "registration")
+
+
+def test_a_digest_handed_in_is_compared(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    assert judge(root, digests={"policy": shipped().sha256}).conclusion.exit_code == 0
+    assert judge(root, digests={"policy": "f" * 64}).conclusion.exit_code == 14
+
+
+def test_without_a_cycle_the_registration_is_open(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    root.cycle.unlink()
+    found = judge(root)
+    assert outcome(found, "registration") == "inconclusive: nothing to measure (no registered input)"
+    assert found.conclusion.exit_code == 11
+
+
+@pytest.mark.parametrize(
+    ("rehearsal", "asked", "status"),
+    [
+        pytest.param(True, True, Status.PASS, id="a rehearsal"),
+        pytest.param(True, False, Status.FAIL, id="a rehearsal judged as if it were none"),
+        pytest.param(False, True, Status.FAIL, id="no rehearsal"),
+        pytest.param(None, True, Status.FAIL, id="nobody asked"),
+    ],
+)
+def test_only_a_rehearsal_is_eased(tmp_path: Path, rehearsal: bool | None, asked: bool, status: Status) -> None:
+    root = write_root(tmp_path, rehearsal=rehearsal)
+    assert judge(root, rehearsal_pacing=asked).conclusion.status is Status.PASS
+    (root.run("smoke1-a") / "observations.jsonl").unlink()
+    write_run(root, SMOKE, *RUNS[0], minutes=0, pacing={"min_interval": 0.05, "retries_429": 8})
+    assert judge(root, rehearsal_pacing=asked).conclusion.status is status
+
+
+def test_drift_is_taken_against_the_last_cycle_that_ran_the_kind(tmp_path: Path) -> None:
+    root = write_root(tmp_path, full=counts(FULL, "warn>pass 8"))
+    for name, table in (("20260101T000000Z", FULL), ("20260201T000000Z", None)):
+        snapshot = root.snapshot(name)
+        runs = [] if table is None else [{"run_id": "full1-old", "kind": "full"}]
+        jsonio.write_json(snapshot / "cycle.json", {"runs": runs})
+        if table is not None:
+            write_summary(snapshot / "runs" / "full1-old" / "metrics_summary.json", table)
+    found = judge_all(root)[2]
+    assert outcome(found, "drift") == "fail: 0.4: expected warn"
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.INCONCLUSIVE, 11)
+
+
+def write_summary(path: Path, table: Counts) -> None:
+    jsonio.write_json(path, metrics.summarise(rows(table, kind="full")))
+
+
+def test_a_full_run_before_both_smokes_cannot_say_what_is_new(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    assert outcome(judge(root, 2), "new_errors").startswith("inconclusive")
+
+
+def test_an_error_the_smokes_did_not_show_fails_the_full_run(tmp_path: Path) -> None:
+    root = write_root(tmp_path, full=counts(FULL, "warn>server_error 1"))
+    assert outcome(judge_all(root)[2], "new_errors") == "fail: 1 of 90: server_error 500"
+
+
+def test_labels_that_are_none_are_refused(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    jsonio.write_json(root.labels, {"labels": ["pass"]})
+    with pytest.raises(IntegrityError, match="no labels in it"):
+        judge(root)
+    root.labels.unlink()
+    with pytest.raises(BadInput, match="no file"):
+        judge(root)
