@@ -1,4 +1,4 @@
-"""ansible-lint with this project's module_utils where Ansible bundles them: its rule ``args`` runs our modules' own specs."""
+"""ansible-lint that sees our module_utils: its rule ``args`` then runs each module's own argument spec."""
 
 from __future__ import annotations
 
