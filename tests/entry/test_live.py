@@ -89,6 +89,12 @@ def test_only_checks_that_did_not_pass_are_worth_a_line(board: live.Board) -> No
     assert board.checks == 2
 
 
+def test_a_check_that_its_task_wanted_to_fail_is_no_news(board: live.Board) -> None:
+    checks = [{"id": "gone:5432", "status": "fail", "seen": "nothing listens", "needed": "a listener"}]
+    assert board.feed(result(checks=checks, failed_when_result=False)) == []
+    assert board.checks == 1
+
+
 def test_what_a_role_says_to_the_person_is_shown(board: live.Board) -> None:
     event = {
         "event": "runner_on_ok",

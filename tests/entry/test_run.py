@@ -285,7 +285,7 @@ def test_every_requirement_is_pinned_by_hash_and_names_no_index(name: str) -> No
     text = (ROOT / name).read_text()
     lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
     entries = [line for line in lines if line and not line.startswith("#")]
-    pinned = re.compile(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==\S+( +--hash=sha256:[0-9a-f]{64})+")
+    pinned = re.compile(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==\S+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+")
     assert entries != []
     assert [entry for entry in entries if not pinned.fullmatch(entry)] == []
     assert not re.search(r"://|--index|--find-links|--trusted", text)
