@@ -24,6 +24,11 @@ def day3_open_checks(checks: list[dict[str, Any]]) -> list[str]:
     return [f"{check['id']}: {check['seen']}" for check in checks if check["status"] != "pass"]
 
 
+def day3_port_probes(ports: list[int], host: str) -> list[dict[str, Any]]:
+    """Return one short TCP probe a port of *host*."""
+    return [{"id": f"port:{port}", "type": "tcp", "host": host, "port": port, "timeout": 1} for port in ports]
+
+
 class FilterModule:
     """The filters of this project."""
 
@@ -32,5 +37,6 @@ class FilterModule:
         return {
             "day3_data_root": day3_data_root,
             "day3_open_checks": day3_open_checks,
+            "day3_port_probes": day3_port_probes,
             "day3_reasons": day3_reasons,
         }

@@ -72,11 +72,22 @@ def go(
     with live.view(NAMES) as view:
         launcher = Launcher(view)
         outcome = launcher.launch("go.yml", ident=f"go-{inventory.name}", **options)
+        if routes_only(inventory, outcome):
+            return ended(outcome, concluded(5))
         if needs_decision(outcome):
             view.say(f"stopped before a decision: {outcome.sentence() or outcome.tail}")
             later = launcher.launch("playbooks/evidence.yml", ident=f"evidence-{inventory.name}", **options)
             outcome.decision, outcome.codes = later.decision, outcome.codes + later.codes
     return ended(outcome, decided)
+
+
+def routes_only(inventory: Path, outcome: Outcome) -> bool:
+    """Tell whether the environment has phase 5 and nothing else, as production does: no decision is taken there."""
+    return (
+        outcome.decision is None
+        and set(outcome.phases) == {5}
+        and ask(inventory, "rollback_allowed", "cycle_phases") == {"rollback_allowed": False, "cycle_phases": [5]}
+    )
 
 
 def needs_decision(outcome: Outcome) -> bool:

@@ -88,6 +88,8 @@ _DAMAGE = re.compile(
     r"\b(TORN|WET|STAIN\w*|DAMAGED?|BROKEN|LEAK\w*|RUST\w*|DENT(?:S|ED)?|CRUSHED|MOULD\w*|MOLD\w*|INSUFFICIENT\w*|"
     r"INADEQUATE\w*|DEFECTIVE|SECOND[- ]?HAND|RE-?USED|BURST|SOILED|SHORT[- ]SHIPPED|FRAYED|PUNCTURED|HOLES)\b"
 )
+#: Broken rice and broken tea are grades.
+_GRADE = re.compile(r"\d\s*(?:%|PCT|PER\s?CENT)\s*(?:MAX\w*\s+)?BROKENS?|BROKEN\s+(?:ORANGE|PEKOE|RICE|KERNELS?|GRAINS?)")
 #: Words that turn a line into small print or a ban, so that what it names is not what happened.
 DISCLAIMER = re.compile(
     r"\b(?:NOT|NO|WITHOUT|LIAB\w*|RESPONSIB\w*|UNLESS|IF|FREE\s+(?:OF|FROM)|CLAIMS?|NOTICE|ANY|CLAUSE|PROHIBIT\w*|"
@@ -95,8 +97,10 @@ DISCLAIMER = re.compile(
     re.I,
 )
 _DENIED = re.compile(r"\b(?:NOT|NO|NIL|NONE|WITHOUT|PROHIBITED|FORBIDDEN|N/?A|DIRECT)\b", re.I)
+#: "Via" is also a street: then a house number follows the name.
+_STREET = r"(?:[^\W\d][\w.'’]*\s+){0,2}[^\W\d][\w.'’]*,?\s+(?:N[.R]*\s?)?\d{1,4}[A-Z]?\b(?!\s*(?:[A-Z]{3,9}\W*20|[-/.]\d))"
 _TRANSHIPPED = re.compile(
-    r"TRANS?-?\s?SHIP(?:MENT|PED)[^\n]{0,60}|(?<=\s)VIA\s+[A-Z][^\n]{2,40}|SECOND\s+(?:OCEAN\s+)?VESSEL[^\n]{0,40}",
+    rf"TRANS?-?\s?SHIP(?:MENT|PED)[^\n]{{0,60}}|\bVIA\s+(?!{_STREET})[A-Z][^\n]{{2,40}}|SECOND\s+(?:OCEAN\s+)?VESSEL[^\n]{{0,40}}",
     re.I,
 )
 _PART = re.compile(
@@ -346,7 +350,7 @@ def _bill_of_lading(seen: Presentation) -> Iterator[Finding]:
         words(f"{seen.credit.goods or ''} {seen.invoice.form.value('goods') or '' if seen.invoice else ''}")
     )
     for line in bl.text.upper().splitlines():
-        defect = next((found for found in _DAMAGE.findall(line) if found not in described), None)
+        defect = next((found for found in _DAMAGE.findall(_GRADE.sub("", line)) if found not in described), None)
         if defect and not DISCLAIMER.search(line):
             clause = f"A clause on the cargo's condition ({defect.lower()})"
             yield Finding("UCP-CLAUSED-BL", bl.filename, "A clean bill of lading", clause)

@@ -82,7 +82,7 @@ _WRAPPED = re.compile(
 )
 _AFTER_PARTY = (
     r"\s+(?:YOURSELVES\s*,?\s*)?(?:MESSRS\.?\s+|M/S\.?\s+)?(?P<v>.{3,160}?)"
-    r"(?=\.\s+[A-Z]|;|\s(?:FOR (?:THE )?ACCOUNT|IN (?:YOUR )?FAVOU?R|UP TO|FOR (?:AN|THE|A)\b|COVERING|AVAILABLE|WE\b"
+    r"(?=(?<!\bPTE)(?<!\bPVT)(?<!\bPTY)(?<!\bCO)(?<!\bSDN)(?<!\bNO)\.\s+[A-Z]|;|\s(?:FOR (?:THE )?ACCOUNT|IN (?:YOUR )?FAVOU?R|UP TO|FOR (?:AN|THE|A)\b|COVERING|AVAILABLE|WE\b"
     r"|BY ORDER|WHICH|TO THE EXTENT|AT THE REQUEST)|\s\(|$)"
 )
 #: How letters lead to a value, by the label that forms would give it.
@@ -90,7 +90,7 @@ _PROSE = {
     "lc_number": r"(?:CREDIT|L/C|LC|D/C)\s*(?:NUMBER|NO\.?|REF\w*\.?)?\s*[:#]?\s*(?P<v>[^\s,;]+)",
     "issue_date": r"(?:DATE OF ISSUE|ISSUED ON|DATED?)(?P<v>.{0,40})",
     "expiry": r"(?:EXPIR\w+|VALID(?:ITY)?\s+(?:UNTIL|TILL|TO|UP TO|THROUGH)|AVAILABLE UNTIL)(?P<v>.{0,90})",
-    "amount": r"(?:AMOUNT|SUM|VALUE|TOTAL|EXCEEDING|UP TO|AGGREGATE)(?P<v>[^.;]{0,80}(?:\.\d\d)?)",
+    "amount": r"(?:AMOUNT|SUM|VALUE|TOTAL|EXCEEDING|UP TO|AGGREGATE)(?P<v>(?:[^.;]|\.(?=\d)){0,80})",
     "applicant": (
         r"(?:FOR (?:THE )?ACCOUNT OF|AT THE REQUEST OF|BY ORDER (?:AND FOR ACCOUNT )?OF"
         r"|(?:UP)?ON (?:THE )?INSTRUCTIONS? OF|ON BEHALF OF)" + _AFTER_PARTY
@@ -102,7 +102,7 @@ _PROSE = {
     ),
     "goods": (
         r"(?:EVIDENCING (?:THE )?SHIPMENT OF|COVER(?:S|ING)(?: THE)?(?: SHIPMENT OF)?|GOODS\s*:|SHIPMENT OF"
-        r"|DESCRIPTION OF GOODS)(?P<v>[^.;]{5,220})"
+        r"|DESCRIPTION OF GOODS)(?P<v>(?:[^.;]|\.(?=\d)){5,220})"
     ),
 }
 _SHIPMENTS = {

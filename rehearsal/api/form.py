@@ -21,12 +21,13 @@ _NAMES = {
     "|date of expiry"
     "|expir(es|ation)( (on|date))?|valid(ity)?~(until|till|to|date)?",
     "amount": "currency( code)?~(and|&|,|/)~amount|(l/?c|credit) (amount|value)|amount( of (the )?credit)?"
-    "|value of (the )?credit|face value|maximum credit amount",
+    "|value of (the )?credit|face value|maximum( credit)? amount",
     "tolerance": "(percentage )?(credit )?(amount )?tolerance",
     "applicant": "applicant(~/~buyer)?|account party|opener|ordering customer",
     "beneficiary": "beneficiary(~/~(seller|exporter))?('s)?( name)?",
     "partial": "partial~shipments?|part~shipments?",
     "transhipment": "trans?-?~shipments?",
+    "transhipment_port": "(port|place) of trans?-?~shipment|trans?-?~shipment (port|place|point|at|via)",
     "loading": "port of (loading|shipment|lading)(~/~airport of departure)?|loading port|load port|pol|shipment from"
     "|shipped from",
     "discharge": "port of (discharge|destination|unloading|delivery)(~/~airport of destination)?|discharg(e"
@@ -68,7 +69,8 @@ _NAMES = {
     "|(ocean )?vessel(~(/|and|&)~voy(age)?)?( name)?|voy(age)?( no)?|place of (receipt|delivery|issue)"
     "|final destination"
     "|incoterms?|terms( of (delivery|payment))?|payment( terms)?|container(~(no|nos|number))?|seal no"
-    "|marks( (and|&) n(umber|o)s)?|h~\\.?~s~\\.?~(code|no)|quantity|qty|unit price|price|measurement|freight|tel"
+    "|((shipping|case|package) )?marks?( (and|&) n(umber|o)s)?|(our |your )?ref(erence)?~(no|number)?|transport details"
+    "|(p~/~l|packing list)~(no|number)|imo~(no|number)|h~\\.?~s~\\.?~(code|no)|quantity|qty|unit price|price|measurement|freight|tel"
     "|phone|fax"
     "|e-?mail|attn|attention|vat( no)?|swift( (code|bic))?|iban|issuing bank|advising bank|available with( by)?"
     "|drafts( at)?|drawee|charges|confirmation( instructions)?|form of (documentary )?credit|applicable rules"
@@ -82,15 +84,20 @@ LABELS = {
 }
 _LEAD = r"^\W*(?:(?:box|field)\s*)?(?:\(?\d{1,2}[A-Z]?[.):]+\s*)?(?:the\s+)?"
 _TAIL = r"(?:\s*\([^)]{0,40}\))?\s*"
+#: A label may end in the stop of an abbreviation ("No."); a stop after a whole word ends a sentence.
+_END = r"(?<!\w{5}\.)$"
+#: A line of running text that ends in one of these goes on in the next line.
+_OPEN = re.compile(r"(?:\S+\s+){3,}(?:AND|OR|OF|THE|TO|BY|FOR|IN|AN?|ON|WITH|FROM|NOTIFY(?:ING)?|AS|IS)$", re.I)
 
 
 @lru_cache(maxsize=256)
 def _start(name: str) -> re.Pattern[str]:
-    return re.compile(rf"{_LEAD}(?:{LABELS[name]})\b\.?{_TAIL}(?P<sign>[:#=]|\s-\s|$)?\s*(?P<rest>.*)$", re.I)
+    return re.compile(rf"{_LEAD}(?:{LABELS[name]})\b\.?{_TAIL}(?P<sign>[:#=]|\s-\s|{_END})?\s*(?P<rest>.*)$", re.I)
 
 
-_ANY = re.compile(rf"{_LEAD}(?:{'|'.join(LABELS.values())})\b\.?{_TAIL}(?:[:#]|$)", re.I)
-_BARE = re.compile(rf"{_LEAD}(?:{'|'.join(LABELS.values())})\b\.?{_TAIL}[:#]?$", re.I)
+_ANY = re.compile(rf"{_LEAD}(?:{'|'.join(LABELS.values())})\b\.?{_TAIL}(?:[:#]|{_END})", re.I)
+_BARE = re.compile(rf"{_LEAD}(?:{'|'.join(LABELS.values())})\b\.?{_TAIL}[:#]?{_END}", re.I)
+_UNKNOWN = re.compile(r"^\W*[A-Z][A-Za-z&/'.]*(?: [A-Za-z&/'.]+){0,2} ?:(?:\s|$)")
 _NUMBERED = re.compile(
     r"^\W*(?:l\s?/?\s?c|d/?c|b\s?/?\s?l|invoice|(?:documentary\s+)?credit|policy|order|contract|certificate"
     r"|date|vat|tel|phone|fax|e-?mail)"
@@ -111,7 +118,7 @@ class Form:
         """The segments, those with several ``label: value`` pairs taken apart."""
         parts: list[Segment] = []
         for one in self.reading.segments:
-            cuts = [0, *(match.end() for match in _INLINE.finditer(one.text)), len(one.text)]
+            cuts = [*_starts(one.text), len(one.text)]
             width = (one.right - one.left) / max(len(one.text), 1)
             for start, end in pairwise(cuts):
                 left, right = one.left + start * width, one.left + end * width
@@ -133,22 +140,24 @@ class Form:
             unsure = []
             for position, segment in enumerate(self.segments):
                 match = _start(name).match(segment.text)
-                if not match:
+                if not match or self._continues(position):
                     continue
                 if match["sign"] is None:  # "Port of loading Chittagong": a label without its colon
-                    if len(match["rest"].split()) <= 6 and (" " in segment.text[: match.start("rest")].strip()):
+                    if 0 < len(match["rest"].split()) <= 6 and (" " in segment.text[: match.start("rest")].strip()):
                         unsure.append([match["rest"]])
                 elif match["rest"]:
                     yield [match["rest"], *self._under(position, segment.left, segment.right)]
                 elif (first := self._neighbour(position)) is not None:
                     value = self.segments[first]
-                    yield [value.text, *self._under(first, value.left - 4, value.left + 4)]
+                    label = segment if value.beside(segment) else None
+                    yield [value.text, *self._under(first, value.left - 4, value.left + 4, label)]
             yield from unsure
 
     def column(self, name: str) -> list[str]:
-        """Return the texts under a column heading, down the page."""
+        """Return the texts under a column heading, down the page: those that no other heading of its row is nearer to."""
         for position, head in enumerate(self.segments):
             if (match := _start(name).match(head.text)) and not match["rest"]:
+                heads = [one for one in self.segments if one.beside(head)]
                 below = [
                     one
                     for one in self.segments
@@ -156,6 +165,8 @@ class Form:
                     and one.top > head.bottom - 1
                     and one.left < head.right + 20
                     and one.right > head.left - 20
+                    and max(heads, key=lambda heading: min(one.right, heading.right) - max(one.left, heading.left))
+                    is head
                 ]
                 if below and position:
                     return [one.text for one in sorted(below, key=lambda one: one.top)]
@@ -196,8 +207,16 @@ class Form:
         """Tell whether a label stands before a segment in its own row."""
         return any(one.beside(value) and one.right <= value.left and _BARE.match(one.text) for one in self.segments)
 
-    def _under(self, position: int, left: float, right: float) -> list[str]:
-        """Return up to five lines that go on under a segment, until a label or a gap."""
+    def _continues(self, position: int) -> bool:
+        """Tell whether a segment goes on with the sentence of the line above it, and so is no label."""
+        here, above = self.segments[position], self.segments[position - 1] if position else None
+        return bool(above and above.page == here.page and above.bottom <= here.top + 2 and _OPEN.search(above.text))
+
+    def _under(self, position: int, left: float, right: float, label: Segment | None = None) -> list[str]:
+        """Return up to five lines that go on under a segment, until a gap or a label.
+
+        Under a value that stands beside its *label*, whatever stands in the label's column is a label too.
+        """
         lines: list[str] = []
         last = self.segments[position]
         below = [one for one in self.segments if one.page == last.page and one.top > last.top + 0.5 * last.height]
@@ -209,6 +228,7 @@ class Form:
                 or len(lines) == 5
                 or is_label(one.text)
                 or self._labelled(one)
+                or (label and any(abs(it.left - label.left) < 4 and it.beside(one) for it in self.segments))
             ):
                 break
             if not one.beside(last):
@@ -217,6 +237,17 @@ class Form:
         return lines
 
 
+def _starts(text: str) -> list[int]:
+    """Return where the ``label: value`` pairs of a line start: at its start, and after a value or a title."""
+    starts = [0]
+    for match in _INLINE.finditer(text):
+        before = text[starts[-1] : match.start()]
+        whole = text[starts[-1] : text.index(":", match.end())]  # "Shipment" and "to" are one label, not two
+        if re.search(r"[:#\d]", before) or (len(before.split()) >= 3 and not _BARE.match(whole)):
+            starts.append(match.end())
+    return starts
+
+
 def is_label(text: str) -> bool:
     """Tell whether a line starts a field of its own."""
-    return bool(_ANY.match(text) or _NUMBERED.match(text)) or bool(re.match(r"^\W*\d{2}[A-Z]?\s*:", text))
+    return bool(_ANY.match(text) or _NUMBERED.match(text) or _UNKNOWN.match(text)) or bool(re.match(r"^\W*\d{2}[A-Z]?\s*:", text))

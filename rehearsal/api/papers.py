@@ -154,12 +154,13 @@ class Paper:
         for text in texts:
             if found := weights(text):
                 return found[0]
-        # The unit stands in the heading: the value is beside it, or at the foot of its column as the largest figure.
+        # A heading: the figure is beside it, or at the foot of its column as the largest; the unit stands with either.
+        column = [text.strip() for text in self.form.column(label)]
         bare = [block[0].strip() for block in self.form.blocks(label) if re.fullmatch(NUMBER, block[0].strip())]
-        column = [text.strip() for text in self.form.column(label) if re.fullmatch(NUMBER, text.strip())]
         if bare and bare[0] not in column:
             return number(bare[0])
-        return max((number(text) for text in column), default=None)
+        cells = [found[0] for text in column if (found := weights(text))]
+        return max(cells or (number(text) for text in column if re.fullmatch(NUMBER, text)), default=None)
 
     @cached_property
     def count(self) -> int | None:

@@ -132,8 +132,10 @@ SHELL_ADDRESS = re.compile(
     r"|TRUSTNET CHAMBERS|VIRTUAL OFFICE|"
     r"ROAD TOWN|TORTOLA|AJELTAKE|MAJURO|VICTORIA MAHE|MAHE SEYCHELLES|CHARLESTOWN NEVIS|OFFSHORE)\b"
 )
-#: USD per kilogram that such goods usually cost, low and high; a price is far off beyond a factor of four.
+#: USD per kilogram that such goods usually cost, low and high; what is made of a material stands before the material; a price is far off beyond a factor of four.
 USD_PER_KG = (
+    (r"BATTER(?:Y|IES)|LITHIUM|ACCUMULATORS?", 2.0, 300.0),
+    (r"SHOES?|FOOTWEAR|BOOTS?", 3.0, 120.0),
     (r"RICE|WHEAT|MAIZE|CORN|SOYA\w*|BARLEY|SUGAR|FLOUR", 0.15, 3.0),
     (r"CEMENT|CLINKER|GRAVEL|LIMESTONE|GYPSUM|SALT|COAL", 0.02, 0.6),
     (r"UREA|FERTILI[SZ]ER\w*|PHOSPHATE", 0.1, 2.0),
@@ -150,7 +152,7 @@ USD_PER_KG = (
     (r"TYRES?|TIRES?|RUBBER", 0.8, 15.0),
     (r"RESINS?|POLYMERS?|POLYETHYLENE|POLYPROPYLENE|PVC|PLASTICS?", 0.5, 12.0),
     (r"FURNITURE|CHAIRS?|TABLES?|SOFAS?", 0.8, 30.0),
-    (r"SHOES?|FOOTWEAR|LEATHER", 3.0, 120.0),
+    (r"LEATHER", 3.0, 120.0),
 )
 
 

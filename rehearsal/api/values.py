@@ -16,6 +16,7 @@ _MONTH = (
     r"(?P<{0}>JAN(?:UARY)?|FEB(?:RUARY)?|MAR(?:CH)?|APR(?:IL)?|MAY|JUNE?|JULY?|AUG(?:UST)?|SEPT?(?:EMBER)?|"
     r"OCT(?:OBER)?|NOV(?:EMBER)?|DEC(?:EMBER)?)"
 )
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 _DATE = re.compile(
     r"(?<![\d.,])(?:"
     r"(?P<y1>20\d\d)[-/.](?P<m1>\d{1,2})[-/.](?P<d1>\d{1,2})"
@@ -23,6 +24,7 @@ _DATE = re.compile(
     + _MONTH.format("m2")
     + r"[\s\-./,]*(?P<y2>20\d\d|\d\d)"
     r"|(?P<d4>\d{1,2})[-/.](?P<m4>\d{1,2})[-/.](?P<y4>20\d\d)"
+    r"|(?P<d6>\d{1,2})\.\s?(?P<m6>[IVX]{1,4})\.\s?(?P<y6>20\d\d)"
     r"|(?P<y5>\d\d)(?P<m5>0[1-9]|1[0-2])(?P<d5>0[1-9]|[12]\d|3[01])"
     r")(?![\d]|[.,]\d)"
     r"|\b" + _MONTH.format("m3") + r"\.?\s+(?P<d3>\d{1,2})(?:ST|ND|RD|TH)?,?\s+(?P<y3>20\d\d)\b",
@@ -39,13 +41,15 @@ USD_RATES = {
     "AUD": 0.66, "CAD": 0.73, "INR": 0.012, "BDT": 0.0085, "PKR": 0.0036, "LKR": 0.0033, "TRY": 0.03, "KRW": 0.0007,
     "THB": 0.028, "MYR": 0.22, "SAR": 0.27, "ZAR": 0.055, "SEK": 0.1, "NOK": 0.1, "DKK": 0.15, "NZD": 0.6,
 }  # fmt: skip
-NUMBER = r"(?:\d{1,3}(?:[,.'’]\s?\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,3}(?:\s\d{3})+[.,]\d{2}(?!\d)|\d+(?:[.,]\d{1,3})?)"
+NUMBER = r"(?:\d{1,3}(?:[,.'’]\s?\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,3}(?:\s\d{3})+[.,]\d{1,2}(?!\d)|\d+(?:[.,]\d{1,3})?)"
+#: Thousands parted by spaces and no decimals: a number only where a currency or a unit says so.
+_SPACED = r"(?<![\d.,])\d{1,3}(?:\s\d{3})+(?![\d]|[.,]\d)"
 _MONEY = re.compile(
-    rf"(?<![A-Z])(?P<before>{_CURRENCY})[\s.:]*(?P<n1>{NUMBER})|(?P<n2>{NUMBER})\s*(?P<after>{_CURRENCY})(?![A-Z])",
+    rf"(?<![A-Z])(?P<before>{_CURRENCY})[\s.:]*(?P<n1>{_SPACED}|{NUMBER})|(?P<n2>{_SPACED}|{NUMBER})\s*(?P<after>{_CURRENCY})(?![A-Z])",
     re.I,
 )
 _WEIGHT = re.compile(
-    rf"(?P<n>(?<!\d)\d{{1,3}}(?:\s\d{{3}})+(?!\d|[.,]\d)|{NUMBER})\s*(?P<unit>KGS?|KILOS?|KILOGRAMS?|MTS?|M/T"
+    rf"(?P<n>{_SPACED}|{NUMBER})\s*(?P<unit>KGS?|KILOS?|KILOGRAMS?|MTS?|M/T"
     rf"|TONNES?|TONS?|METRIC\s+TONS?|LBS?)\b",
     re.I,
 )
@@ -94,11 +98,14 @@ def dates(text: str, *, swift: bool = False) -> list[date]:
 def dated(text: str, *, swift: bool = False) -> Iterator[tuple[date, int]]:
     """Yield each date in *text* with the position where it starts."""
     for match in _DATE.finditer(text):
-        form = next(n for n in "12345" if match[f"d{n}"])
+        form = next(n for n in "123456" if match[f"d{n}"])
         if form == "5" and not swift:
             continue
         year, month, day = match[f"y{form}"], match[f"m{form}"], int(match[f"d{form}"])
-        number = _MONTHS.index(month[:3].upper()) + 1 if month.isalpha() else int(month)
+        if form == "6":
+            number = _ROMAN.index(month.upper()) + 1 if month.upper() in _ROMAN else 0
+        else:
+            number = _MONTHS.index(month[:3].upper()) + 1 if month.isalpha() else int(month)
         if form == "4" and number > 12:
             number, day = day, number
         try:
