@@ -52,6 +52,10 @@ options:
     description: How long the lease holds when its holder cannot be looked at from here.
     type: float
     default: 90
+  managed:
+    description: Whether the stack is run from here. Of one that is not, neither environment nor logs are asked for.
+    type: bool
+    default: true
   started_at:
     description: What C(begun) returned. Required for C(concluded).
     type: str
@@ -166,6 +170,7 @@ def concluded(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
         started_at=module.params["started_at"],
         policy=plan,
         broken=module.params["broken"],
+        managed=module.params["managed"],
         clock=SystemClock(),
     )
     cycle.release(root, holder())
@@ -195,6 +200,7 @@ def main() -> None:
             "policy": {"type": "path", "required": True},
             "policy_schema": {"type": "path", "required": True},
             "lease_minutes": {"type": "float", "default": 90},
+            "managed": {"type": "bool", "default": True},
             "started_at": {"type": "str"},
             "broken": {"type": "dict"},
         },

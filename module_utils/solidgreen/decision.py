@@ -177,6 +177,9 @@ def _phase(
         if check is None:
             return Finding(number, status.value, code, f"{name} {status.value}: nothing was looked at", again)
         return Finding(number, status.value, code, _reason(number, check), check.next_step or again)
+    unseen = policy.phases[number].unseen((check.id for check in checks), managed=doc.get("managed") is not False)
+    if unseen:
+        return _not_believed(number, f"{name} says pass without a check {unseen[0][1]}", again)
     expires = doc.get("expires_at")
     if not expires or parse(str(expires)) <= now:
         when = f"expired at {expires}" if expires else "states no expiry"

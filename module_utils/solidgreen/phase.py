@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,14 @@ from .check import Check, Status, overall
 from .clock import Clock, compact, parse, stamp
 from .errors import ExitCode, Inconclusive, Refused, SolidGreenError, worst
 from .paths import DataRoot
-from .policy import Policy
+from .policy import PhaseSpec, Policy
 
 SCHEMA = "solidgreen/phase/1"
 #: Phases that spend the cycle's runs: their verdict stands for the cycle, a second look cannot change it.
 RUN_PHASES = (3, 4)
+#: Exit codes that speak about the target or the evidence. Anything else that breaks a run phase leaves it open: the API
+#: that went away says nothing about its verdicts, and the unfinished run goes on.
+JUDGED = (ExitCode.NO_GO, ExitCode.INTEGRITY)
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,13 @@ def conclude(
     policy: Policy,
     started_at: str,
     broken: Mapping[str, Any] | None,
+    managed: bool = True,
     clock: Clock,
 ) -> dict[str, Any]:
     """Turn the journal into the phase's verdict file and return it.
 
     :param broken: the result of a task that failed before it could leave a check: ``msg`` and ``exit_code``
+    :param managed: whether the stack is run from here; of one that is not, neither environment nor logs are asked for
     """
     cycle = cycles.load(root) or {}
     if not cycle and broken:
@@ -141,8 +147,9 @@ def conclude(
     checks = _latest([Check.from_dict(row) for row in rows])
     if broken:
         checks.append(_broken(policy, number, broken, clock))
-    spec = policy.phases[number]
-    now = clock.now()
+    now, spec = clock.now(), policy.phases[number]
+    if overall(check.status for check in checks) is Status.PASS:
+        checks += _unseen(spec, checks, managed, clock)
     status = overall(check.status for check in checks)
     previous = jsonio.read_json_or_none(root.phase(number)) or {}
     attempts = previous.get("attempts", []) if previous.get("cycle_id") == cycle.get("cycle_id") else []
@@ -156,6 +163,7 @@ def conclude(
         "status": status.value,
         "exit_code": code,
         "owners": list(spec.owners),
+        "managed": managed,
         "started_at": started_at,
         "finished_at": stamp(now),
         "expires_at": stamp(now + timedelta(minutes=policy.expiry_minutes(number))) if status is Status.PASS else None,
@@ -170,8 +178,29 @@ def conclude(
 
 
 def _latest(checks: Sequence[Check]) -> list[Check]:
-    """Return one check an id, the last one: a check that was remedied is looked at again."""
-    return list({check.id: check for check in checks}.values())
+    """Return one check an id, the last one, with how often it was looked at: what was remedied is looked at again."""
+    looks = Counter(check.id for check in checks)
+    return [
+        replace(check, attempts=max(check.attempts, looks[check.id]))
+        for check in {check.id: check for check in checks}.values()
+    ]
+
+
+def _unseen(spec: PhaseSpec, checks: Sequence[Check], managed: bool, clock: Clock) -> list[Check]:
+    """Return an inconclusive check for everything the plan asks of the phase that nothing looked at."""
+    return [
+        Check(
+            id=f"unseen:{pattern}",
+            title=box.text,
+            status=Status.INCONCLUSIVE,
+            seen=f"no check {pattern}",
+            needed=f"evidence for: {box.text}",
+            next_step=f"see why nothing looked at it in the inventory, then invoke phase --only {spec.number}",
+            owner=spec.owners[0],
+            at=stamp(clock.now()),
+        )
+        for box, pattern in spec.unseen((check.id for check in checks), managed=managed)
+    ]
 
 
 def _exit_code(number: int, check: Check) -> int:
@@ -203,7 +232,7 @@ def _broken(policy: Policy, number: int, result: Mapping[str, Any], clock: Clock
     return Check(
         id="phase-completed",
         title="Every task of the phase ran",
-        status=Status.INCONCLUSIVE if code == ExitCode.INCONCLUSIVE else Status.FAIL,
+        status=Status.FAIL if number not in RUN_PHASES or code in JUDGED else Status.INCONCLUSIVE,
         seen=str(error.get("found") or result.get("msg") or "a task that failed without a word")[:500],
         needed=str(error.get("need") or "every task of the phase to end without an error"),
         next_step=str(

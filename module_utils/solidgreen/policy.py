@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
@@ -47,10 +48,20 @@ class GateSpec:
 
 @dataclass(frozen=True)
 class Box:
-    """One box of the execution checklist and the check ids (shell patterns) that tick it."""
+    """One box of the execution checklist and the check ids (shell patterns) that tick it.
+
+    A phase passes only when every pattern has a check; ``managed_only`` boxes are asked of stacks that are run from
+    here, whose environment and logs can be read.
+    """
 
     text: str
     evidence: tuple[str, ...]
+    managed_only: bool = False
+
+    def unseen(self, checks: Iterable[str]) -> list[str]:
+        """Return the patterns that no id of *checks* matches."""
+        ids = list(checks)
+        return [pattern for pattern in self.evidence if not fnmatch.filter(ids, pattern)]
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,12 @@ class PhaseSpec:
     title: str
     owners: tuple[str, ...]
     checklist: tuple[Box, ...]
+
+    def unseen(self, checks: Iterable[str], *, managed: bool) -> list[tuple[Box, str]]:
+        """Return the boxes, each with a pattern of it, that no id of *checks* answers."""
+        ids = list(checks)
+        asked = [box for box in self.checklist if managed or not box.managed_only]
+        return [(box, pattern) for box in asked for pattern in box.unseen(ids)]
 
 
 @dataclass(frozen=True)
@@ -227,7 +244,9 @@ def _gate(entry: Mapping[str, Any]) -> GateSpec:
 
 
 def _phase(entry: Mapping[str, Any]) -> PhaseSpec:
-    boxes = tuple(Box(box["text"], tuple(box["evidence"])) for box in entry["checklist"])
+    boxes = tuple(
+        Box(box["text"], tuple(box["evidence"]), box.get("managed_only", False)) for box in entry["checklist"]
+    )
     return PhaseSpec(entry["number"], entry["name"], entry["title"], tuple(entry["owners"]), boxes)
 
 

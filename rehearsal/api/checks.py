@@ -89,7 +89,9 @@ _DAMAGE = re.compile(
     r"INADEQUATE\w*|DEFECTIVE|SECOND[- ]?HAND|RE-?USED|BURST|SOILED|SHORT[- ]SHIPPED|FRAYED|PUNCTURED|HOLES)\b"
 )
 #: Broken rice and broken tea are grades.
-_GRADE = re.compile(r"\d\s*(?:%|PCT|PER\s?CENT)\s*(?:MAX\w*\s+)?BROKENS?|BROKEN\s+(?:ORANGE|PEKOE|RICE|KERNELS?|GRAINS?)")
+_GRADE = re.compile(
+    r"\d\s*(?:%|PCT|PER\s?CENT)\s*(?:MAX\w*\s+)?BROKENS?|BROKEN\s+(?:ORANGE|PEKOE|RICE|KERNELS?|GRAINS?)"
+)
 #: Words that turn a line into small print or a ban, so that what it names is not what happened.
 DISCLAIMER = re.compile(
     r"\b(?:NOT|NO|WITHOUT|LIAB\w*|RESPONSIB\w*|UNLESS|IF|FREE\s+(?:OF|FROM)|CLAIMS?|NOTICE|ANY|CLAUSE|PROHIBIT\w*|"
@@ -98,7 +100,9 @@ DISCLAIMER = re.compile(
 )
 _DENIED = re.compile(r"\b(?:NOT|NO|NIL|NONE|WITHOUT|PROHIBITED|FORBIDDEN|N/?A|DIRECT)\b", re.I)
 #: "Via" is also a street: then a house number follows the name.
-_STREET = r"(?:[^\W\d][\w.'’]*\s+){0,2}[^\W\d][\w.'’]*,?\s+(?:N[.R]*\s?)?\d{1,4}[A-Z]?\b(?!\s*(?:[A-Z]{3,9}\W*20|[-/.]\d))"
+_STREET = (
+    r"(?:[^\W\d][\w.'’]*\s+){0,2}[^\W\d][\w.'’]*,?\s+(?:N[.R]*\s?)?\d{1,4}[A-Z]?\b(?!\s*(?:[A-Z]{3,9}\W*20|[-/.]\d))"
+)
 _TRANSHIPPED = re.compile(
     rf"TRANS?-?\s?SHIP(?:MENT|PED)[^\n]{{0,60}}|\bVIA\s+(?!{_STREET})[A-Z][^\n]{{2,40}}|SECOND\s+(?:OCEAN\s+)?VESSEL[^\n]{{0,40}}",
     re.I,
@@ -373,11 +377,20 @@ def _shipments(seen: Presentation) -> Iterator[Finding]:
         ("UCP-PARTIAL-SHIPMENT", seen.credit.partial_banned, _PART, (seen.bl, seen.invoice)),
     ):
         for paper in filter(None, papers if banned else ()):
+            if id_ == "UCP-TRANSHIPMENT" and (port := _transhipment_port(paper)):
+                yield Finding(id_, paper.filename, "None", port)
+                continue
             for match in pattern.finditer(paper.text):
                 said = re.sub(r"^TRANS?-?\s?SHIPMENT\s*(?:PORT)?\s*[:\-]?", "", match[0], flags=re.I)
                 if re.search(r"[A-Za-z0-9]{2}", said) and not _DENIED.search(match[0]):
                     yield Finding(id_, paper.filename, "None", match[0].strip()[:60])
                     break
+
+
+def _transhipment_port(paper: Paper) -> str | None:
+    """Return the place of transhipment that a form names under or beside its label."""
+    named = (block[0] for block in paper.form.blocks("transhipment_port", "transhipment"))
+    return next((one for one in named if re.search(r"[A-Za-z]{3}", one) and not _DENIED.search(one)), None)
 
 
 def _references(seen: Presentation) -> Iterator[Finding]:

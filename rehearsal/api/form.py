@@ -250,4 +250,6 @@ def _starts(text: str) -> list[int]:
 
 def is_label(text: str) -> bool:
     """Tell whether a line starts a field of its own."""
-    return bool(_ANY.match(text) or _NUMBERED.match(text) or _UNKNOWN.match(text)) or bool(re.match(r"^\W*\d{2}[A-Z]?\s*:", text))
+    return bool(_ANY.match(text) or _NUMBERED.match(text) or _UNKNOWN.match(text)) or bool(
+        re.match(r"^\W*\d{2}[A-Z]?\s*:", text)
+    )

@@ -18,6 +18,7 @@ from .places import (
     VAGUE_GOODS,
     countries,
 )
+from .credit import party_of
 from .values import likeness, words
 
 #: From this value on, goods that cannot be told are a signal.
@@ -72,7 +73,9 @@ def _addresses(seen: Presentation) -> Iterator[Finding]:
     credit = seen.credit
     lc = seen.lc.filename if seen.lc else "letter_of_credit"
     first, second = address_words(credit.applicant), address_words(credit.beneficiary)
-    if min(len(first), len(second)) >= 3 and len(first & second) >= 0.9 * max(len(first), len(second)):
+    shared = first & second
+    numbered = any(word.isdigit() for word in shared)  # "P.O. Box 12, Dubai": two words, and still a place of its own
+    if len(shared) >= (2 if numbered else 3) and len(shared) >= 0.9 * max(len(first), len(second)):
         yield Finding("TBML-SAME-ADDRESS", lc, "Two unrelated parties", "One address")
     for party in filter(None, (credit.applicant, credit.beneficiary)):
         if agent := SHELL_ADDRESS.search(_plain(" ".join((party.name, *party.address)))):
@@ -104,10 +107,13 @@ def _payment(seen: Presentation) -> Iterator[Finding]:
     invoice, beneficiary = seen.invoice, seen.credit.beneficiary
     if not invoice or not beneficiary or not beneficiary.words:
         return
-    payee = invoice.party("account_name")
-    if payee and not re.search(r"\bBANK\b", payee.name, re.I) and not any(likeness(beneficiary.words, payee.words)):
-        yield Finding("TBML-THIRD-PARTY", invoice.filename, beneficiary.name, payee.name)
-        return
+    for block in invoice.form.blocks("account_name"):  # "Any Bank, account of Any Company": the holder is the payee
+        holder = re.search(r"\b(?:ACCOUNT|A/C)\s+(?:OF|NAME)\b[\s:]*(?P<v>.+)", " ".join(block), re.I)
+        payee = party_of([holder["v"]] if holder else block)
+        bank = payee and not holder and re.search(r"BANK|\bBAN(?:CO|CA|QUE)\b", payee.name, re.I)
+        if payee and payee.words and not bank and not any(likeness(beneficiary.words, payee.words)):
+            yield Finding("TBML-THIRD-PARTY", invoice.filename, beneficiary.name, payee.name)
+            return
     third = re.search(r"[^.;\n]{0,80}\bTHIRD[- ]PARTY\b[^.;\n]{0,60}", invoice.text, re.I)
     if third and re.search(r"PAY|REMIT|ACCOUNT|SETTLE|PROCEEDS", third[0], re.I) and not DISCLAIMER.search(third[0]):
         yield Finding("TBML-THIRD-PARTY", invoice.filename, beneficiary.name, "A third party")

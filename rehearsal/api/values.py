@@ -41,9 +41,11 @@ USD_RATES = {
     "AUD": 0.66, "CAD": 0.73, "INR": 0.012, "BDT": 0.0085, "PKR": 0.0036, "LKR": 0.0033, "TRY": 0.03, "KRW": 0.0007,
     "THB": 0.028, "MYR": 0.22, "SAR": 0.27, "ZAR": 0.055, "SEK": 0.1, "NOK": 0.1, "DKK": 0.15, "NZD": 0.6,
 }  # fmt: skip
-NUMBER = r"(?:\d{1,3}(?:[,.'’]\s?\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,3}(?:\s\d{3})+[.,]\d{1,2}(?!\d)|\d+(?:[.,]\d{1,3})?)"
+NUMBER = (
+    r"(?:\d{1,3}(?:[,.'’]\s?\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,3}(?:\s\d{3})+[.,]\d{1,2}(?!\d)|\d+(?:[.,]\d{1,3})?)"
+)
 #: Thousands parted by spaces and no decimals: a number only where a currency or a unit says so.
-_SPACED = r"(?<![\d.,])\d{1,3}(?:\s\d{3})+(?![\d]|[.,]\d)"
+_SPACED = r"(?<![\d.,])\d{1,3}(?:\s\d{3})+(?!\d|[.,]\d|\s\d{3}\b)"
 _MONEY = re.compile(
     rf"(?<![A-Z])(?P<before>{_CURRENCY})[\s.:]*(?P<n1>{_SPACED}|{NUMBER})|(?P<n2>{_SPACED}|{NUMBER})\s*(?P<after>{_CURRENCY})(?![A-Z])",
     re.I,
@@ -124,7 +126,7 @@ def number(text: str) -> Decimal:
         digits[: max(digits.rfind("."), digits.rfind(","))],
         digits[max(digits.rfind("."), digits.rfind(",")) + 1 :],
     )
-    thousands = len(set(signs)) == 1 and (len(signs) > 1 or (len(tail) == 3 and len(head) <= 3))
+    thousands = len(set(signs)) == 1 and len(tail) == 3 and (len(signs) > 1 or len(head) <= 3)
     return Decimal(re.sub(r"[.,]", "", head) + ("" if thousands else ".") + tail)
 
 

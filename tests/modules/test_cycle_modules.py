@@ -131,13 +131,25 @@ def test_a_target_that_does_not_say_what_it_is_stops(run_module, root, inputs, i
     assert "invoke phase --only 1" in stopped["msg"]
 
 
+def journal(begun: dict) -> dict:
+    return {"journal": begun["journal"]}
+
+
 def test_a_phase_is_begun_and_concluded(run_module, root, inputs):
     run_module("day3_cycle", {"state": "open", "data_root": str(root.root), "inputs": inputs})
     base = {"data_root": str(root.root), "phase": 0, **POLICY}
     begun = run_module("day3_phase", {**base, "state": "begun"})
     assert (begun["due"], begun["day3"]["name"]) == (True, "freeze")
     run_module("day3_freeze", {"loops": [], "reason": "none", "window_reason": "loopback", "journal": begun["journal"]})
-    concluded = run_module("day3_phase", {**base, "state": "concluded", "started_at": begun["started_at"]})
+    run_module("day3_cycle", {"state": "open", "data_root": str(root.root), "inputs": inputs} | journal(begun))
+    end = {**base, "state": "concluded", "started_at": begun["started_at"]}
+    left_out = run_module("day3_phase", end)["verdict"]
+    assert (left_out["status"], left_out["checks"][-1]["id"]) == ("inconclusive", "unseen:restore-point:*")
+    begun = run_module("day3_phase", {**base, "state": "begun"})
+    run_module("day3_freeze", {"loops": [], "reason": "none", "window_reason": "loopback"} | journal(begun))
+    run_module("day3_cycle", {"state": "open", "data_root": str(root.root), "inputs": inputs} | journal(begun))
+    run_module("day3_restore_point", {"data_root": str(root.root), "points": ["R1", "R2", "R3"]} | journal(begun))
+    concluded = run_module("day3_phase", {**end, "started_at": begun["started_at"]})
     assert concluded["verdict"]["status"] == "pass"
     assert run_module("day3_phase", {**base, "state": "begun"})["due"] is False
     assert run_module("day3_phase", {**base, "state": "begun", "new": True})["due"] is True

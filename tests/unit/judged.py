@@ -196,8 +196,10 @@ def write_run(
 
 
 def write_phase(root: DataRoot, number: int, checks: Sequence[Check] | None = None, **changes: Any) -> None:
-    """Write a phase's verdict, passed unless its checks say otherwise."""
-    found = checks or [Check("looked", "Looked at", Status.PASS, "fine", "fine")]
+    """Write a phase's verdict, passed unless its checks say otherwise; what the plan asks beside them was fine."""
+    found = list(checks or [])
+    for _, pattern in shipped().phases[number].unseen((check.id for check in found), managed=True):
+        found.append(Check(pattern.replace("*", "x"), "Looked at", Status.PASS, "fine", "fine"))
     status = gates.overall(check.status for check in found)
     finished = START + timedelta(hours=1, minutes=number)
     codes = [check.exit_code for check in found if check.status is status and check.exit_code]

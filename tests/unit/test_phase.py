@@ -48,6 +48,18 @@ def seen(root: DataRoot, number: int, *statuses: Status, exit_code: int | None =
     root.journal(number).write_bytes(b"".join(jsonio.canonical(row.to_dict()) + b"\n" for row in rows))
 
 
+def everything(number: int) -> list[str]:
+    """Return an id for every check the plan asks of the phase."""
+    return [pattern.replace("*", "x") for box in POLICY.phases[number].checklist for pattern in box.evidence]
+
+
+def passed(root: DataRoot, number: int, clock, *, without: str = "", managed: bool = True):
+    phase.begin(root, number)
+    rows = [Check(i, "title", Status.PASS, "this", "that").to_dict() for i in everything(number) if i != without]
+    root.journal(number).write_bytes(b"".join(jsonio.canonical(row) + b"\n" for row in rows))
+    return phase.conclude(root, number, policy=POLICY, started_at="t0", broken=None, managed=managed, clock=clock)
+
+
 def conclude(root, number, clock, broken=None):
     return phase.conclude(root, number, policy=POLICY, started_at="t0", broken=broken, clock=clock)
 
@@ -55,7 +67,6 @@ def conclude(root, number, clock, broken=None):
 @pytest.mark.parametrize(
     ("number", "statuses", "status", "code"),
     [
-        (0, [Status.PASS], "pass", 0),
         (0, [], "inconclusive", 11),
         (0, [Status.PASS, Status.INCONCLUSIVE], "inconclusive", 11),
         (0, [Status.INCONCLUSIVE, Status.FAIL], "fail", 10),
@@ -63,7 +74,7 @@ def conclude(root, number, clock, broken=None):
         (1, [Status.INCONCLUSIVE], "inconclusive", 11),
         (3, [Status.FAIL], "fail", 10),
     ],
-    ids=["passed", "nothing looked at", "one open", "fail beats open", "infrastructure stops", "infra open", "quality"],
+    ids=["nothing looked at", "one open", "fail beats open", "infrastructure stops", "infra open", "quality"],
 )
 def test_the_worst_check_decides_the_phase(root, clock, number, statuses, status, code):
     seen(root, number, *statuses)
@@ -80,13 +91,52 @@ def test_a_stated_exit_code_is_kept_and_integrity_comes_first(root, clock):
 
 def test_a_check_that_was_looked_at_twice_counts_by_its_last_look(root, clock):
     phase.begin(root, 1)
-    for status in (Status.FAIL, Status.PASS):
-        row = Check("redis", "t", status, "s", "n", "x" if status is Status.FAIL else "")
-        with root.journal(1).open("ab") as handle:
-            handle.write(jsonio.canonical(row.to_dict()) + b"\n")
+    rows = [Check("redis", "t", Status.FAIL, "s", "n", "x")]
+    rows += [Check(i, "t", Status.PASS, "s", "n") for i in everything(1)]
+    root.journal(1).write_bytes(b"".join(jsonio.canonical(row.to_dict()) + b"\n" for row in rows))
     verdict = conclude(root, 1, clock)
     assert verdict["status"] == "pass"
-    assert [check["id"] for check in verdict["checks"]] == ["redis"]
+    assert [check["attempts"] for check in verdict["checks"] if check["id"] == "redis"] == [2]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_phase_passes_when_everything_the_plan_asks_was_seen(root, clock, number):
+    verdict = passed(root, number, clock)
+    assert (verdict["status"], verdict["exit_code"]) == ("pass", 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "left_out"), [(number, left_out) for number in range(6) for left_out in everything(number)]
+)
+def test_a_phase_that_left_something_out_has_not_passed(root, clock, number, left_out):
+    verdict = passed(root, number, clock, without=left_out)
+    assert (verdict["status"], verdict["exit_code"]) == ("inconclusive", 11)
+    assert "need evidence for:" in verdict["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("number", "left_out", "status"), [(2, "log:x", "pass"), (2, "reading-proven", "inconclusive")]
+)
+def test_of_a_stack_someone_else_runs_logs_are_not_asked_but_reading_is(root, clock, number, left_out, status):
+    assert passed(root, number, clock, without=left_out, managed=False)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (10, "fail"),
+        (14, "fail"),
+        (11, "inconclusive"),
+        (12, "inconclusive"),
+        (13, "inconclusive"),
+        (None, "inconclusive"),
+    ],
+)
+def test_what_breaks_a_run_phase_is_a_failed_run_only_when_it_speaks_about_the_target(root, clock, code, status):
+    seen(root, 3, Status.PASS)
+    broken = {"msg": "m", **({"exit_code": code} if code else {})}
+    verdict = conclude(root, 3, clock, broken=broken)
+    assert (verdict["status"], verdict["exit_code"]) == (status, code or 11)
 
 
 def test_the_sentence_names_the_decisive_check(root, clock):
@@ -115,8 +165,7 @@ def test_a_phase_is_due_until_it_passed_and_again_when_its_pass_expired(root, cl
     seen(root, 1, Status.FAIL)
     conclude(root, 1, clock)
     assert phase.due(root, 1, POLICY, clock=clock).reason == "its last verdict is fail"
-    seen(root, 1, Status.PASS)
-    verdict = conclude(root, 1, clock)
+    verdict = passed(root, 1, clock)
     assert [attempt["status"] for attempt in verdict["attempts"]] == ["fail", "pass"]
     assert phase.due(root, 1, POLICY, clock=clock).due is False
     clock.sleep(POLICY.expiry_minutes(1) * 60)
@@ -124,8 +173,7 @@ def test_a_phase_is_due_until_it_passed_and_again_when_its_pass_expired(root, cl
 
 
 def test_expired_runs_need_a_new_cycle(root, clock):
-    seen(root, 3, Status.PASS)
-    conclude(root, 3, clock)
+    passed(root, 3, clock)
     clock.sleep(POLICY.expiry_minutes(3) * 60)
     with pytest.raises(Inconclusive, match="invoke go --new-cycle"):
         phase.due(root, 3, POLICY, clock=clock)
@@ -145,8 +193,7 @@ def test_a_verdict_of_another_cycle_does_not_count(root, clock):
 
 
 def test_a_phase_needs_every_phase_before_it(root, clock):
-    seen(root, 0, Status.PASS)
-    conclude(root, 0, clock)
+    passed(root, 0, clock)
     with pytest.raises(Refused, match=r"phase 2 \(configuration\): found phase 1 \(infrastructure\) without a verdict"):
         phase.require_before(root, 2, POLICY)
     phase.require_before(root, 1, POLICY)
@@ -162,8 +209,7 @@ def test_barred_runs_are_refused_and_other_phases_are_not(root, clock):
 
 def test_a_reset_sets_verdicts_aside_but_never_those_of_runs(root, clock):
     for number in range(6):
-        seen(root, number, Status.PASS)
-        conclude(root, number, clock)
+        passed(root, number, clock)
     assert phase.reset(root, 1, clock=clock) == [1, 2, 5]
     assert [n for n in range(6) if root.phase(n).exists()] == [0, 3, 4]
     assert len(list(root.phases.glob("rolled_back_*/phase*.json"))) == 3

@@ -112,7 +112,8 @@ def test_a_checklist_of_a_go_has_every_box_ticked(tmp_path: Path) -> None:
 def test_an_open_box_says_why(tmp_path: Path) -> None:
     root, _ = made(tmp_path, counts(SMOKE, "warn>reject 4"))
     root.phase(4).unlink()
-    write_phase(root, 0, [check("snapshot"), check("frozen:cron", "inconclusive", "nobody looked")])
+    looked_at = [check("snapshot"), check("frozen:cron", "inconclusive", "nobody looked")]
+    write_phase(root, 0, looked_at, checks=[each.to_dict() for each in looked_at])
     text = report.checklist(again(root).picture)
     assert "- [ ] At least 85 of 90 records can be compared\n  - open: the phase is not run" in text
     assert "- [x] The results so far" in text
