@@ -100,7 +100,7 @@ def judged(case: Case) -> Body:
     gate, label = case.gate, case.verdict
     if gate is None:
         raise ValueError("a judged answer needs a gate")
-    token, status, colour, message, recommendation = _WORDS[label]
+    token, _, colour, message, recommendation = _WORDS[label]
     counts = {word: sum(one.severity == word for one in case.findings) for word in SEVERITIES}
     grave = [one.id for one in case.findings if one.severity in {"critical", "major"}]
     reason = "non_submit_guardrail" if label == "reject" else "stub_mode" if case.stub else "rules"

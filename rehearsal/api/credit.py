@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
@@ -82,13 +82,13 @@ _WRAPPED = re.compile(
 )
 _AFTER_PARTY = (
     r"\s+(?:YOURSELVES\s*,?\s*)?(?:MESSRS\.?\s+|M/S\.?\s+)?(?P<v>.{3,160}?)"
-    r"(?=(?<!\bPTE)(?<!\bPVT)(?<!\bPTY)(?<!\bCO)(?<!\bSDN)(?<!\bNO)\.\s+[A-Z]|;|\s(?:FOR (?:THE )?ACCOUNT|IN (?:YOUR )?FAVOU?R|UP TO|FOR (?:AN|THE|A)\b|COVERING|AVAILABLE|WE\b"
+    r"(?=(?<!\bPTE)(?<!\bPVT)(?<!\bPTY)(?<!\bCO)(?<!\bSDN)(?<!\bNO)\.\s+[A-Z]|;"
+    r"|\s(?:FOR (?:THE )?ACCOUNT|IN (?:YOUR )?FAVOU?R|UP TO|FOR (?:AN|THE|A)\b|COVERING|AVAILABLE|WE\b"
     r"|BY ORDER|WHICH|TO THE EXTENT|AT THE REQUEST)|\s\(|$)"
 )
 #: How letters lead to a value, by the label that forms would give it.
 _PROSE = {
     "lc_number": r"(?:CREDIT|L/C|LC|D/C)\s*(?:NUMBER|NO\.?|REF\w*\.?)?\s*[:#]?\s*(?P<v>[^\s,;]+)",
-    "issue_date": r"(?:DATE OF ISSUE|ISSUED ON|DATED?)(?P<v>.{0,40})",
     "expiry": r"(?:EXPIR\w+|VALID(?:ITY)?\s+(?:UNTIL|TILL|TO|UP TO|THROUGH)|AVAILABLE UNTIL)(?P<v>.{0,90})",
     "amount": r"(?:AMOUNT|SUM|VALUE|TOTAL|EXCEEDING|UP TO|AGGREGATE)(?P<v>(?:[^.;]|\.(?=\d)){0,80})",
     "applicant": (
@@ -157,7 +157,6 @@ class Credit:
     """What the credit asks for; None or empty where it was not found."""
 
     number: str | None = None
-    issue_date: date | None = None
     expiry: date | None = None
     amount: Money | None = None
     above: Decimal = Decimal(0)
@@ -174,11 +173,6 @@ class Credit:
     conditions: str | None = None
     presentation_days: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def found(self) -> list[str]:
-        """Names of the fields that were read."""
-        return [one.name for one in fields(self) if getattr(self, one.name) not in (None, {}, False)]
 
 
 def read_credit(reading: Reading) -> Credit:
@@ -234,7 +228,6 @@ class _Reader:
         above, below = self._tolerance()
         return Credit(
             number=self._first(("20",), "lc_number", _reference),
-            issue_date=self._first(("31C",), "issue_date", _date),
             expiry=self._first(("31D",), "expiry", _date),
             amount=self._amount(),
             above=above,

@@ -70,7 +70,8 @@ _NAMES = {
     "|final destination"
     "|incoterms?|terms( of (delivery|payment))?|payment( terms)?|container(~(no|nos|number))?|seal no"
     "|((shipping|case|package) )?marks?( (and|&) n(umber|o)s)?|(our |your )?ref(erence)?~(no|number)?|transport details"
-    "|(p~/~l|packing list)~(no|number)|imo~(no|number)|h~\\.?~s~\\.?~(code|no)|quantity|qty|unit price|price|measurement|freight|tel"
+    "|(p~/~l|packing list)~(no|number)|imo~(no|number)"
+    "|h~\\.?~s~\\.?~(code|no)|quantity|qty|unit price|price|measurement|freight|tel"
     "|phone|fax"
     "|e-?mail|attn|attention|vat( no)?|swift( (code|bic))?|iban|issuing bank|advising bank|available with( by)?"
     "|drafts( at)?|drawee|charges|confirmation( instructions)?|form of (documentary )?credit|applicable rules"
@@ -154,7 +155,7 @@ class Form:
             yield from unsure
 
     def column(self, name: str) -> list[str]:
-        """Return the texts under a column heading, down the page: those that no other heading of its row is nearer to."""
+        """Return the texts under a column heading, down the page, but for those nearer to another heading of its row."""
         for position, head in enumerate(self.segments):
             if (match := _start(name).match(head.text)) and not match["rest"]:
                 heads = [one for one in self.segments if one.beside(head)]

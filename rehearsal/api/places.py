@@ -132,7 +132,8 @@ SHELL_ADDRESS = re.compile(
     r"|TRUSTNET CHAMBERS|VIRTUAL OFFICE|"
     r"ROAD TOWN|TORTOLA|AJELTAKE|MAJURO|VICTORIA MAHE|MAHE SEYCHELLES|CHARLESTOWN NEVIS|OFFSHORE)\b"
 )
-#: USD per kilogram that such goods usually cost, low and high; what is made of a material stands before the material; a price is far off beyond a factor of four.
+#: USD per kilogram that such goods usually cost, low and high, goods before the materials they are
+#: made of; a price is far off beyond a factor of four.
 USD_PER_KG = (
     (r"BATTER(?:Y|IES)|LITHIUM|ACCUMULATORS?", 2.0, 300.0),
     (r"SHOES?|FOOTWEAR|BOOTS?", 3.0, 120.0),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from .checks import DISCLAIMER, Check, Finding, Presentation, address_words
+from .credit import party_of
 from .places import (
     COUNTRIES,
     DUAL_USE,
@@ -18,7 +19,6 @@ from .places import (
     VAGUE_GOODS,
     countries,
 )
-from .credit import party_of
 from .values import likeness, words
 
 #: From this value on, goods that cannot be told are a signal.
