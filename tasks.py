@@ -158,7 +158,7 @@ def lint(_c: Context, fix: bool = False) -> None:
 @verb(help={"rounds": "how often each is timed; the best counts (default: 3)"})
 def bench(_c: Context, rounds: int = 3) -> None:
     """Time what a person waits for."""
-    call(PYTHON, "scripts/bench.py", "--rounds", str(rounds))
+    call(PYTHON, "scripts/bench/waits.py", "--rounds", str(rounds))
 
 
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))

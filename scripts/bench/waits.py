@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from solidgreen import ledger
 from solidgreen.errors import SolidGreenError
-from solidgreen.jsonio import read_json
+from solidgreen.jsonio import read_json, read_json_or_none
 from solidgreen.paths import DataRoot, find_data_root
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 Work = Callable[[], object]
 
@@ -37,6 +37,8 @@ def works(root: DataRoot) -> Iterator[tuple[str, Work]]:
     yield "./run status", command("run", "status")
     if not root.cycle.exists():
         return
+    if read_json_or_none(root.decision):
+        yield "a finished plan again: ./run go", command("run", "go")
     runs = read_json(root.cycle)["runs"]
     if root.day3_results.exists():
         judge = command(".venv/bin/python", "scripts/judge.py", "--results", str(root.day3_results), "--metrics-only")
