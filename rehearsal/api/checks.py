@@ -100,11 +100,10 @@ DISCLAIMER = re.compile(
 )
 _DENIED = re.compile(r"\b(?:NOT|NO|NIL|NONE|WITHOUT|PROHIBITED|FORBIDDEN|N/?A|DIRECT)\b", re.I)
 #: "Via" is also a street: then a house number follows the name.
-_STREET = (
-    r"(?:[^\W\d][\w.'’]*\s+){0,2}[^\W\d][\w.'’]*,?\s+(?:N[.R]*\s?)?\d{1,4}[A-Z]?\b(?!\s*(?:[A-Z]{3,9}\W*20|[-/.]\d))"
-)
+_STREET = r"(?:[^\W\d][\w.'’]* ){0,2}[^\W\d][\w.'’]*,? (?:N[.R]* ?)?\d{1,4}[A-Z]?\b(?! *(?:[A-Z]{3,9}\W*20|[-/.]\d))"
 _TRANSHIPPED = re.compile(
-    rf"TRANS?-?\s?SHIP(?:MENT|PED)[^\n]{{0,60}}|\bVIA\s+(?!{_STREET})[A-Z][^\n]{{2,40}}|SECOND\s+(?:OCEAN\s+)?VESSEL[^\n]{{0,40}}",
+    rf"TRANS?-?\s?SHIP(?:MENT|PED)[^\n]{{0,60}}|\bVIA (?!{_STREET})[A-Z][^\n]{{2,40}}"
+    r"|SECOND\s+(?:OCEAN\s+)?VESSEL[^\n]{0,40}",
     re.I,
 )
 _PART = re.compile(

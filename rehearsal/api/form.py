@@ -141,7 +141,7 @@ class Form:
             unsure = []
             for position, segment in enumerate(self.segments):
                 match = _start(name).match(segment.text)
-                if not match or self._continues(position):
+                if not match or (match["sign"] != ":" and self._continues(position)):
                     continue
                 if match["sign"] is None:  # "Port of loading Chittagong": a label without its colon
                     if 0 < len(match["rest"].split()) <= 6 and (" " in segment.text[: match.start("rest")].strip()):
@@ -155,7 +155,7 @@ class Form:
             yield from unsure
 
     def column(self, name: str) -> list[str]:
-        """Return the texts under a column heading, down the page, but for those nearer to another heading of its row."""
+        """Return the texts under a column heading, down the page, without those nearer to another heading."""
         for position, head in enumerate(self.segments):
             if (match := _start(name).match(head.text)) and not match["rest"]:
                 heads = [one for one in self.segments if one.beside(head)]

@@ -31,9 +31,9 @@ COUNTRIES = {
     "TW": ("TAIWAN", "CHINESE TAIPEI", "TWN", "TW"),
     "HK": ("HONG KONG", "HONG KONG SAR", "HKG", "HK"),
     "TR": ("TURKEY", "TURKIYE", "REPUBLIC OF TURKEY", "TUR", "TR"),
-    "AE": ("UNITED ARAB EMIRATES", "U A E", "UAE"),
+    "AE": ("UNITED ARAB EMIRATES", "U A E", "UAE", "ARE"),
     "SA": ("SAUDI ARABIA", "KINGDOM OF SAUDI ARABIA", "K S A", "KSA"),
-    "EG": ("EGYPT", "ARAB REPUBLIC OF EGYPT", "A R E", "ARE", "EGY"),
+    "EG": ("EGYPT", "ARAB REPUBLIC OF EGYPT", "A R E", "EGY"),
     "MA": ("MOROCCO", "KINGDOM OF MOROCCO", "MAR"),
     "TN": ("TUNISIA", "TUN"),
     "KE": ("KENYA", "REPUBLIC OF KENYA", "KEN"),
@@ -160,6 +160,8 @@ USD_PER_KG = (
 def country(text: str) -> tuple[str, str] | None:
     """Return the code of the one country *text* names and the form it is written in."""
     form = " ".join(words(text))
+    if form == "ARE" and "." in text:  # the Arab Republic of Egypt; without stops it is the code of the Emirates
+        form = "A R E"
     if form in _BY_FORM:
         return _BY_FORM[form], form
     found = _IN_TEXT.search(form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pytest
 from typesetter import NAMES, bundle, pdf, scan, text_of
@@ -12,7 +13,9 @@ from rehearsal.api.credit import read_credit
 from rehearsal.api.extract import read
 from rehearsal.api.gate import Gate, gate
 from rehearsal.api.papers import TYPES, Paper, type_of
+from rehearsal.api.places import country
 from rehearsal.api.screening import SCREENING
+from rehearsal.api.values import Money
 
 
 def examine(documents: dict[str, bytes]) -> tuple[Gate, list[Finding]]:
@@ -224,3 +227,208 @@ def test_a_document_is_known_by_what_it_calls_itself(role: str) -> None:
 def test_every_rule_names_an_article_of_ucp_600() -> None:
     for id_ in RULES:
         assert re.fullmatch(r"UCP600 Article \d{1,2}(\([a-z]+\))*", Finding(id_, "", "", "").article)
+
+
+def paper(role: str, text: str) -> Paper:
+    return Paper(NAMES[role], TYPES[role], read("application/pdf", pdf(text)))
+
+
+def edited(name: str, role: str, *edits: tuple[str, str]) -> bytes:
+    text = text_of(name, role)
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return pdf(text)
+
+
+def ids(documents: dict[str, bytes]) -> set[str]:
+    return {one.id for one in examine(documents)[1]}
+
+
+WEIGHT_TABLE = """@table
+Drums | Contents | Net weight | Gross weight | Cube
+24 | Rapeseed oil | 4,320.0 KG | 4,752.5 KG | 9.1
+16 | Linseed oil<br/>cold pressed | 2,880.0 KG | 3,168.0 KG | 6.0
+TOTAL | | 7,200.0 KG | 7,920.5 KG | 15.1
+"""
+CARGO_TABLE = """@table
+Containers | Number and kind of packages | Gross weight | Measurement
+2 x 20' DV<br/>ABCU1111110<br/>ABCU2222220<br/>ABCU3333330 | 40 drums of oils | 7,920.5 KG | 15.1 CBM
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "net", "gross"),
+    [
+        (WEIGHT_TABLE, "7200", "7920.5"),
+        (CARGO_TABLE, None, "7920.5"),
+        (WEIGHT_TABLE.replace(",", " "), "7200", "7920.5"),
+        ("@prose\nPACKING LIST\nTotal gross weight: 22 152.5 KG\nNet weight: 21\u00a0000 KG", "21000", "22152.5"),
+        ("@prose\nPACKING LIST\nGross weight: 22\u202f152.5 KG", None, "22152.5"),
+        ("@prose\nPACKING LIST\nGross weight 22.152,5 kg, net weight 21.000,0 kg", "21000", "22152.5"),
+    ],
+    ids=["columns", "beside-a-tall-cell", "columns-spaced", "spaces", "thin-space", "european"],
+)
+def test_weights_are_read_wherever_a_document_puts_them(text: str, net: str | None, gross: str) -> None:
+    listed = paper("packing_list", text)
+    assert (listed.net, listed.gross) == (net and Decimal(net), Decimal(gross))
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "shown"),
+    [
+        ("pumps", "USD 370.140,00", Money("USD", Decimal("370140.00"))),
+        ("pumps", "USD 370,140.00", Money("USD", Decimal("370140.00"))),
+        ("pumps", "USD 370 140,50", Money("USD", Decimal("370140.50"))),
+        ("pumps", "JPY 29 306 340", Money("JPY", Decimal(29306340))),
+        ("pumps", "JPY 29\u202f306\u202f340", Money("JPY", Decimal(29306340))),
+    ],
+    ids=["european", "english", "spaced-with-cents", "spaced-yen", "thin-spaced-yen"],
+)
+def test_an_amount_in_a_letter_is_read_whole(name: str, amount: str, shown: Money) -> None:
+    credit = read_credit(read("application/pdf", edited(name, "lc", ("USD 318,750.00", amount))))
+    assert credit.amount == shown
+
+
+def test_a_figure_in_a_letter_does_not_end_the_goods() -> None:
+    goods = ("covers twenty-five centrifugal", "covers ABOUT 18.000,5 kg of centrifugal")
+    credit = read_credit(read("application/pdf", edited("pumps", "lc", goods)))
+    assert credit.goods == "ABOUT 18.000,5 kg of centrifugal slurry pumps model BI-400 with spare impellers"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["Handelsweg 140, 2988 DC Ridderkerk, Netherlands", "P.O. Box 4471, Dubai, U.A.E."],
+    ids=["street", "post-box"],
+)
+def test_a_short_address_that_both_parties_share_is_seen_beside_labels_of_two_words(address: str) -> None:
+    form = (
+        "@plain\nIRREVOCABLE DOCUMENTARY CREDIT\nLetter of credit number: MB-204417\n"
+        f"Applicant: VAN DAM FRUIT IMPORT B.V.\n{address}\n"
+        f"Beneficiary (exporter): FRUTAS DEL SUR S.A.\n{address}\nMaximum amount: EUR 142.074,24\n"
+        "Shipment from: CALLAO\nShipment to: ROTTERDAM\n"
+    )
+    assert "TBML-SAME-ADDRESS" in ids({"lc": pdf(form)})
+    one_of_them = form.replace(address, "Jiron Ica 12, Lima", 1)
+    assert "TBML-SAME-ADDRESS" not in ids({"lc": pdf(one_of_them)})
+
+
+@pytest.mark.parametrize(
+    ("loading", "discharge", "found"),
+    [
+        ("CALLAO, PERU", "ROTTERDAM, NETHERLANDS", set()),
+        ("CALLAO, PERU", "VLISSINGEN, NETHERLANDS", {"UCP-PORT-DISCHARGE"}),
+        ("PAITA, PERU", "ROTTERDAM, NETHERLANDS", {"UCP-PORT-LOADING"}),
+    ],
+    ids=["same", "other-discharge", "other-loading"],
+)
+def test_shipment_from_and_to_are_ports_on_either_side(loading: str, discharge: str, found: set[str]) -> None:
+    lc = "Letter of credit number: MB-204417\nShipment from: CALLAO, PERU\nShipment to: ROTTERDAM, NETHERLANDS"
+    bl = f"BILL OF LADING\nShipment from: {loading}\nShipment to: {discharge}\nSHIPPED ON BOARD 14 March 2026"
+    seen = ids({"lc": pdf(f"@plain\n{lc}"), "bl": pdf(f"@plain\n{bl}")})
+    assert {one for one in seen if one.startswith("UCP-PORT")} == found
+
+
+@pytest.mark.parametrize(
+    ("box", "banned"),
+    [
+        ("Transhipment port | Flag\nJEBEL ALI | Liberia", True),
+        ("Port of transshipment | Flag\nJebel Ali, U.A.E. | Liberia", True),
+        ("Transhipment port | Flag\nNONE | Liberia", False),
+        ("Transhipment port | Flag\n --- | Liberia", False),
+        ("Carrier's agent at destination | Flag\nVia Aurelia 310, 57121 Livorno | Liberia", False),
+        ("Carrier's agent at destination | Flag\nDeluca S.r.l., Via dell'Industria 52 | Liberia", False),
+        ("Routing | Flag\nColombo to Hamburg via Jebel Ali | Liberia", True),
+        ("Routing | Flag\nVIA PORT SAID | Liberia", True),
+    ],
+    ids=["port", "port-of", "none", "dashes", "street", "street-in-a-line", "route", "route-alone"],
+)
+def test_transhipment_is_a_place_in_a_box_or_a_route_and_no_street(box: str, banned: bool) -> None:
+    bl = edited("tea", "bl", ("Ocean vessel / Voyage | Flag\nMV Serendib Star / 118W | Liberia", box))
+    assert ("UCP-TRANSHIPMENT" in ids({**bundle("tea"), "bl": bl})) is banned
+
+
+@pytest.mark.parametrize("tail", ["NOTIFY\nAPPLICANT.", "FREIGHT PREPAID NOTIFY\nAPPLICANT"], ids=["stop", "no-stop"])
+def test_a_wrapped_line_of_the_documents_required_is_no_label(tail: str) -> None:
+    letter = (
+        "@plain\nOur irrevocable documentary credit No. HB-80780 in favour of Meghna Weavers Limited, Narayanganj,\n"
+        "for account of Nordlicht Textil GmbH, Hamburg, for an amount of EUR 95,880.00. Documents required:\n"
+        f"1. FULL SET OF CLEAN ON BOARD BILLS OF LADING MADE OUT TO ORDER AND {tail}\n"
+        "2. DETAILED PACKING LIST IN DUPLICATE.\n"
+    )
+    applicant = read_credit(read("application/pdf", pdf(letter))).applicant
+    assert applicant
+    assert applicant.name == "Nordlicht Textil GmbH"
+
+
+def test_a_full_stop_in_a_company_form_does_not_end_the_company() -> None:
+    letter = (
+        "@prose\nWe open credit No. SB-441 for account of Golden Bay Liquors Pte. Ltd, 11 Pandan Crescent, Singapore."
+    )
+    applicant = read_credit(read("application/pdf", pdf(letter))).applicant
+    assert applicant
+    assert (applicant.name, applicant.address) == ("Golden Bay Liquors Pte. Ltd", ("11 Pandan Crescent, Singapore",))
+
+
+@pytest.mark.parametrize(
+    ("goods", "flagged"),
+    [
+        ("lithium iron phosphate battery cells 280 Ah", False),
+        ("rock phosphate in bulk", True),
+        ("safety shoes with steel toe cap", False),
+    ],
+    ids=["batteries", "phosphate", "shoes"],
+)
+def test_goods_are_priced_as_what_they_are_and_not_what_is_in_them(goods: str, flagged: bool) -> None:
+    documents = bundle("tiles", lc=("9,500 m2 glazed porcelain floor tiles 60x60", goods))
+    for role in ("bl", "packing_list"):  # 4,000 kg for EUR 58,900 are USD 16 a kilogram
+        documents[role] = edited("tiles", role, ("209,000", "4,000"))
+    documents["invoice"] = edited("tiles", "invoice", ("9,500 m2 glazed porcelain floor tiles 60x60", goods))
+    assert ("TBML-UNIT-PRICE" in ids(documents)) is flagged
+
+
+@pytest.mark.parametrize(
+    ("line", "clause"),
+    [("long grain rice 5% BROKEN", False), ("rice, 25 PCT brokens", False), ("2 bags broken, contents lost", True)],
+    ids=["percent", "pct", "damage"],
+)
+def test_broken_rice_is_a_grade_even_where_the_credit_does_not_name_it(line: str, clause: bool) -> None:
+    bl = edited("pumps", "bl", ("25 CASES CENTRIFUGAL PUMPS", f"25 CASES {line}"))
+    assert ("UCP-CLAUSED-BL" in ids({**bundle("pumps"), "bl": bl})) is clause
+
+
+@pytest.mark.parametrize("label", ["Shipping marks", "Shade card", "Colourway:"])
+def test_what_stands_under_another_label_is_no_part_of_an_address(label: str) -> None:
+    buyer = "Cape Horizon Ceramics (Pty) Ltd<br/>7 Foreshore Road, Cape Town 8001"
+    listed = edited(
+        "tiles", "packing_list", ("Cape Horizon Ceramics (Pty) Ltd", f"{buyer}\n{label} | KKR 114 / DURBAN")
+    )
+    party = Paper("", "packing_list", read("application/pdf", listed)).party("buyer")
+    assert party
+    assert party.address == ("7 Foreshore Road, Cape Town 8001",)
+    assert not {"ADDRESS-APPLICANT"} & ids({**bundle("tiles"), "packing_list": listed})
+
+
+def test_a_month_in_roman_figures_is_a_date() -> None:
+    assert examine(bundle("tiles", coo=("31/03/2026", "31.III.2026")))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "third"),
+    [
+        ("Banco Levantino S.A., account of Azulejos Montesol S.L.", False),
+        ("Banco Levantino S.A., Valencia", False),
+        ("Banco Levantino S.A., account of Seabright Ventures Ltd", True),
+    ],
+    ids=["own-account", "bank", "other-account"],
+)
+def test_the_holder_of_the_account_is_paid_and_not_the_bank(line: str, third: bool) -> None:
+    invoice = ("Unit price | EUR 6,20", f"Payment to | {line}")
+    assert ("TBML-THIRD-PARTY" in ids(bundle("tiles", invoice=invoice))) is third
+
+
+@pytest.mark.parametrize(("written", "code"), [("A.R.E.", "EG"), ("A. R. E.", "EG"), ("ARE", "AE"), ("U.A.E.", "AE")])
+def test_the_stops_tell_egypt_from_the_emirates(written: str, code: str) -> None:
+    found = country(written)
+    assert found
+    assert found[0] == code
