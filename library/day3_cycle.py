@@ -49,13 +49,13 @@ options:
   registry:
     description: Folder that notes which data roots have an open cycle.
     type: path
-  info_url:
+  target_url:
     description: >-
-      Where the target says what it is, C(/health/info). Required for C(registered). Whether it is a rehearsal is the
-      target's own word, the inventory has no say.
+      The validation endpoint that is judged. Required for C(registered). What it is, whether it is a rehearsal and
+      whether stub mode is on is its own word at C(/health/info) of the same origin; the inventory has no say.
     type: str
   token:
-    description: Bearer token for O(info_url), where the target wants one.
+    description: Bearer token for the target, where it wants one.
     type: str
   inputs:
     description: What the decision is taken over.
@@ -131,7 +131,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.day3_module import JOURNAL, finish, holder, journal
-from ansible.module_utils.solidgreen import cycle, inputs, restore
+from ansible.module_utils.solidgreen import cycle, inputs, jsonio, restore
 from ansible.module_utils.solidgreen.check import Check, Status
 from ansible.module_utils.solidgreen.clock import SystemClock, stamp
 from ansible.module_utils.solidgreen.paths import DataRoot
@@ -170,7 +170,8 @@ def opened(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     digests = fingerprint(root, params["inputs"]).digests
     fresh = current is None or params["new"]
     if current is not None and params["new"]:
-        cycle.require_fix([*current["previous"], cycle.summary(root, current)], params["fix"], digests)
+        history = [*current["previous"], cycle.summary(root, current)]
+        cycle.require_fix(history, params["fix"], digests, final=False)
     if module.check_mode:
         return {"changed": fresh, "cycle_id": None if fresh else current["cycle_id"], "checks": []}
     if current is not None:
@@ -216,8 +217,11 @@ def opened(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
 def registered(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     """Register the inputs, or compare them with what was registered."""
     params, clock = module.params, SystemClock()
-    identity = inputs.identity(params["info_url"], token=params["token"])
-    given = fingerprint(root, {**params["inputs"], "target": {**params["inputs"]["target"], **identity}})
+    identity = inputs.identity(params["target_url"], token=params["token"])
+    inputs.require_real(identity)
+    inputs.require_same_target({n: jsonio.read_json_or_none(root.phase(n)) for n in (1, 2)}, identity)
+    target = {**params["inputs"]["target"], "url": params["target_url"], **identity}
+    given = fingerprint(root, {**params["inputs"], "target": target})
     facts = {**given.facts, "rehearsal": identity["rehearsal"]}
     if module.check_mode:
         return {"changed": cycle.require(root)["registration"] is None, "cycle_id": None, "digests": {}, "checks": []}
@@ -254,12 +258,12 @@ def main() -> None:
             "fix": {"type": "str"},
             "lease_minutes": {"type": "float", "default": 90},
             "registry": {"type": "path"},
-            "info_url": {"type": "str"},
+            "target_url": {"type": "str"},
             "token": {"type": "str", "no_log": True},
             "inputs": {"type": "dict", "required": True, "options": INPUTS},
             **JOURNAL,
         },
-        required_if=[("state", "registered", ["info_url"])],
+        required_if=[("state", "registered", ["target_url"])],
         supports_check_mode=True,
     )
     work = opened if module.params["state"] == "open" else registered

@@ -72,13 +72,16 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     ensured = envfile.plan(path, example=Path(example) if example else None, entries=entries)
     if not module.check_mode:
         envfile.apply(path, ensured)
+    held = envfile.read(path) if not module.check_mode else entries
+    differing = [name for name, value in entries.items() if held.get(name) != value]
     done = ", ".join(["made from its example"] * ensured.created + [f"set {name}" for name in ensured.changed_names])
     check = Check(
         id=f"env-file:{path.name}",
         title=f"{path.name} holds the settings of the plan",
-        status=Status.PASS,
-        seen=done or "every entry as it should be",
+        status=Status.FAIL if differing else Status.PASS,
+        seen=f"{', '.join(differing)} not as written" if differing else done or "every entry as it should be",
         needed=", ".join(entries) or "the file",
+        next_step=f"see who else writes {path}, then invoke phase --only 2" if differing else "",
         owner="Platform/API Lead",
         at=stamp(SystemClock().now()),
     )

@@ -22,6 +22,10 @@ options:
     description: Folder C(data/day3) of the target.
     type: path
     required: true
+  env:
+    description: Name of the environment; a cycle that another one opened over the same data root is refused.
+    type: str
+    default: ""
   phase:
     description: Number of the phase.
     type: int
@@ -135,6 +139,7 @@ def begun(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     """Take the lease, see whether the phase is due and start its journal."""
     number, clock = module.params["phase"], SystemClock()
     require_one_data_root(root)
+    cycle.require_env(root, module.params["env"])
     fresh = module.params["new"] and number == 0
     plan = rules(module)
     phase.require_not_barred(root, number, plan)
@@ -142,11 +147,11 @@ def begun(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     if not due.due and module.params["stale"]:
         due = phase.Due(True, module.params["stale"])
     if number > 0 and not (number == 5 and cycle.load(root) is None):
-        phase.require_before(root, number, plan)
+        phase.require_before(root, number, plan, clock=clock)
     if due.due and not module.check_mode:
         if cycle.load(root) is not None:
             cycle.take(root, holder(), minutes=module.params["lease_minutes"], clock=clock)
-        phase.begin(root, number)
+        phase.begin(root, number, fresh=fresh)
     return {
         "changed": False,
         "due": due.due,
@@ -193,6 +198,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "data_root": {"type": "path", "required": True},
+            "env": {"type": "str", "default": ""},
             "phase": {"type": "int", "choices": [0, 1, 2, 3, 4, 5], "required": True},
             "state": {"type": "str", "choices": ["begun", "concluded"], "required": True},
             "new": {"type": "bool", "default": False},

@@ -31,6 +31,10 @@ options:
     description: Whether this environment is ever rolled back.
     type: bool
     default: true
+  dump:
+    description: Whether the database can be dumped, or there is none. R1 removes volumes, so it is refused without.
+    type: bool
+    default: true
 author: Solid Green maintainers (@solidgreen)
 """
 
@@ -79,6 +83,13 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             need="R2, the only one that can be undone",
             next_step="invoke go" if point == "R1" else 'invoke go --new-cycle --fix "what was changed"',
         )
+    if point == "R1" and not module.params["dump"]:
+        raise BadInput(
+            "rollback R1",
+            found=f"no way to dump the database of {env}",
+            need="a dump before volumes are removed",
+            next_step="set rollback_dump_command in the inventory",
+        )
     return {"changed": False, "point": point}
 
 
@@ -90,6 +101,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "env": {"type": "str", "default": ""},
             "allowed": {"type": "bool", "default": True},
+            "dump": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

@@ -73,7 +73,7 @@ def go(
         launcher = Launcher(view)
         outcome = launcher.launch("go.yml", ident=f"go-{inventory.name}", **options)
         if routes_only(inventory, outcome):
-            return ended(outcome, concluded(5))
+            return routes_end(inventory, outcome)
         if needs_decision(outcome):
             view.say(f"stopped before a decision: {outcome.sentence() or outcome.tail}")
             later = launcher.launch("playbooks/evidence.yml", ident=f"evidence-{inventory.name}", **options)
@@ -87,6 +87,17 @@ def routes_only(inventory: Path, outcome: Outcome) -> bool:
         outcome.decision is None
         and set(outcome.phases) == {5}
         and ask(inventory, "rollback_allowed", "cycle_phases") == {"rollback_allowed": False, "cycle_phases": [5]}
+    )
+
+
+def routes_end(inventory: Path, outcome: Outcome) -> End:
+    """Return how ``go`` ends where there is only phase 5: never with 0, because no level can be reached there."""
+    code, sentence = ended(outcome, concluded(5))
+    if code:
+        return code, sentence
+    return int(ExitCode.INCONCLUSIVE), (
+        f"{inventory.name}: found phase 5 passed and no phases 0 to 4 here, need them for a decision. "
+        f"Next: invoke phase --only 5 --env {inventory.name} ends with 0 for the routes alone"
     )
 
 

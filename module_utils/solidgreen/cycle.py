@@ -27,7 +27,7 @@ from .paths import SNAPSHOT_PREFIX, DataRoot
 SCHEMA = "solidgreen/cycle/1"
 #: The runs of a cycle in their order; there is no third smoke to pick from.
 RUNS = (("smoke", 1), ("smoke", 2), ("full", 1))
-#: Digests of which at least one must differ after a failed run.
+#: Digests of which at least one must differ after a failed run: the target and its data, not this project's own files.
 CHANGEABLE = ("config", "images", "code", "manifest", "labels", "documents")
 
 
@@ -101,6 +101,21 @@ def require(root: DataRoot) -> dict[str, Any]:
     return cycle
 
 
+def require_env(root: DataRoot, env: str) -> None:
+    """Refuse to go on with a cycle that another environment opened over the same data root.
+
+    :raises Refused: the names differ
+    """
+    cycle = load(root)
+    if cycle is not None and env and cycle["env"] and cycle["env"] != env:
+        raise Refused(
+            f"cycle {cycle['cycle_id']}",
+            found=f"environment {env}",
+            need=f"{cycle['env']}, which opened it",
+            next_step=f"invoke go --env {cycle['env']}, or give {env} a data root of its own",
+        )
+
+
 @contextlib.contextmanager
 def _locked(root: DataRoot) -> Iterator[None]:
     """Keep other writers of ``cycle.json`` out; the lock dies with its process."""
@@ -138,8 +153,10 @@ def _held_by_other(cycle: Mapping[str, Any], holder: Holder, clock: Clock) -> st
     if not lease.get("holder"):
         return None
     other = Holder(**lease["holder"])
-    if other == holder or other.alive() is False or parse(lease["expires_at"]) <= clock.now():
-        return None
+    alive = other.alive()
+    expired = parse(lease["expires_at"]) <= clock.now()
+    if other == holder or alive is False or (alive is None and expired):
+        return None  # one that can be seen at work keeps the lease, however long it takes
     where = f"{other.owner}, process {other.pid}"
     return f"held by {where} until {lease['expires_at']}"
 
@@ -147,20 +164,13 @@ def _held_by_other(cycle: Mapping[str, Any], holder: Holder, clock: Clock) -> st
 def take(root: DataRoot, holder: Holder, *, minutes: float, clock: Clock) -> None:
     """Take or renew the lease for *holder*.
 
-    A holder that died on this machine, or whose lease has expired, is replaced.
+    A holder that died on this machine is replaced; one on another machine when its lease has expired.
 
     :raises Refused: someone else works on the cycle
     """
 
     def edit(cycle: dict[str, Any]) -> None:
-        other = _held_by_other(cycle, holder, clock)
-        if other:
-            raise Refused(
-                f"lease of cycle {cycle['cycle_id']}",
-                found=other,
-                need="one holder at a time",
-                next_step="wait for it to end (invoke status shows it)",
-            )
+        _refuse_if_held(cycle, holder, clock)
         cycle["lease"] = _lease(holder, minutes, clock)
 
     change(root, edit)
@@ -193,7 +203,8 @@ def _lease(holder: Holder, minutes: float, clock: Clock) -> dict[str, Any]:
 def failed_run(root: DataRoot, cycle: Mapping[str, Any]) -> str | None:
     """Return what went wrong in the runs of the data root's cycle, or None.
 
-    A run that was started and never judged counts: walking away from it is the same as disliking it.
+    A run that was started and whose phase did not pass counts, whether it was judged, interrupted or left alone:
+    walking away from it is the same as disliking it. Only a run that its own budget or quota ended says nothing.
     """
     phases = {
         "smoke": jsonio.read_json_or_none(root.phase(3)) or {},
@@ -203,19 +214,23 @@ def failed_run(root: DataRoot, cycle: Mapping[str, Any]) -> str | None:
         if verdict.get("status") == "fail":
             return f"failed {kind} run"
     for run in cycle.get("runs", []):
-        if phases[run["kind"]].get("status") is None:
-            return f"{run['kind']} run {run['ordinal']} without a verdict"
+        status = phases[run["kind"]].get("status")
+        if status != "pass" and run["state"] != "stopped":
+            return f"{run['kind']} run {run['ordinal']} {status or 'without a verdict'}"
     return None
 
 
-def require_fix(previous: Sequence[Mapping[str, Any]], fix: str | None, digests: Mapping[str, str | None]) -> None:
+def require_fix(
+    previous: Sequence[Mapping[str, Any]], fix: str | None, digests: Mapping[str, str | None], *, final: bool
+) -> None:
     """Refuse a new cycle after a failed run unless something was fixed: nobody rerolls until lucky.
 
-    :param previous: earlier cycles, oldest first, as ``cycle.json`` lists them
+    :param previous: earlier cycles, oldest first, as ``cycle.json`` lists them; the last one that had runs counts
     :param digests: what would be registered now; None where it is not known yet
+    :param final: at the registration what is unknown counts as unchanged; before, it may still differ
     :raises Refused: no fix is stated, or no digest differs from the failed cycle's
     """
-    failed = next((entry for entry in reversed(previous) if entry.get("registration")), None)
+    failed = next((entry for entry in reversed(previous) if entry.get("runs")), None)
     if failed is None or not failed.get("failure"):
         return
     subject = f"new cycle after {failed['cycle_id']} ({failed['failure']})"
@@ -227,7 +242,8 @@ def require_fix(previous: Sequence[Mapping[str, Any]], fix: str | None, digests:
             next_step='invoke go --new-cycle --fix "what was changed"',
         )
     before = failed["registration"]["digests"]
-    if all(digests.get(key) is not None and digests[key] == before.get(key) for key in CHANGEABLE):
+    open_yet = not final and any(digests.get(key) is None for key in CHANGEABLE)
+    if not open_yet and all(digests.get(key) == before.get(key) for key in CHANGEABLE):
         raise Refused(
             subject,
             found=f"the same digests of {', '.join(CHANGEABLE)}",
@@ -266,7 +282,7 @@ def open_cycle(
                 jsonio.write_json(root.cycle, current)
                 return False
         previous = [*current["previous"], summary(root, current)] if current else []
-        require_fix(previous, fix, digests)
+        require_fix(previous, fix, digests, final=False)
         if current is not None and snapshot is None:
             raise Refused(
                 f"new cycle after {current['cycle_id']}",
@@ -349,7 +365,7 @@ def _clear_previous(root: DataRoot, cycle: Mapping[str, Any]) -> None:
 # --- registration --------------------------------------------------------------------------------------------------
 
 
-def register(root: DataRoot, *, digests: Mapping[str, str], facts: Mapping[str, Any], clock: Clock) -> bool:
+def register(root: DataRoot, *, digests: Mapping[str, str | None], facts: Mapping[str, Any], clock: Clock) -> bool:
     """Register what the cycle decides over; tell whether that happened now.
 
     :param digests: name to SHA-256, every input of the decision
@@ -359,7 +375,7 @@ def register(root: DataRoot, *, digests: Mapping[str, str], facts: Mapping[str, 
 
     def edit(cycle: dict[str, Any]) -> None:
         if cycle["registration"] is None:
-            require_fix(cycle["previous"], cycle["fix"], digests)
+            require_fix(cycle["previous"], cycle["fix"], digests, final=True)
             cycle["rehearsal"] = bool(facts.get("rehearsal"))
             cycle["registration"] = {"at": stamp(clock.now()), "digests": dict(digests), **facts}
             return
@@ -376,7 +392,7 @@ def register(root: DataRoot, *, digests: Mapping[str, str], facts: Mapping[str, 
     return change(root, edit)
 
 
-def drifted(cycle: Mapping[str, Any], digests: Mapping[str, str]) -> list[str]:
+def drifted(cycle: Mapping[str, Any], digests: Mapping[str, str | None]) -> list[str]:
     """Return the names of the digests that differ from the registered ones, sorted."""
     registered = (cycle.get("registration") or {}).get("digests", {})
     return sorted(key for key in {*registered, *digests} if registered.get(key) != digests.get(key))

@@ -7,18 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from . import jsonio
 from . import manifest as manifests
-from .errors import BadInput, InfrastructureStop
+from .errors import BadInput, Inconclusive, InfrastructureStop, Refused, SolidGreenError
 from .paths import DataRoot
 
 
 @dataclass(frozen=True)
 class Commit:
-    """State of a git checkout; ``commit`` is None outside one, ``changes`` is the digest of what is not committed."""
+    """State of a git checkout; ``commit`` is None outside one, ``changes`` the digest of changed tracked files.
+
+    ``clean`` is False where anything is not committed, new files among it.
+    """
 
     path: str
     commit: str | None
@@ -41,7 +45,7 @@ def commit_of(path: Path) -> Commit:
         return Commit(str(path), None, clean=False, changes=None)
     status = _git(path, "status", "--porcelain=v1", "--untracked-files=normal") or b""
     diff = _git(path, "diff", "HEAD", "--no-ext-diff", "--binary") or b""
-    changes = jsonio.sha256_bytes(status + diff) if status else None
+    changes = jsonio.sha256_bytes(diff) if diff else None
     return Commit(str(path), head.decode().strip(), clean=not status, changes=changes)
 
 
@@ -58,29 +62,80 @@ def _git(path: Path, *arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def identity(info_url: str, *, token: str | None = None) -> dict[str, Any]:
-    """Return what the target says it is: service, version, build, environment and whether it is a rehearsal.
+#: What makes a target the same one; stub mode is not among it, it is refused by itself.
+IDENTITY = ("service", "version", "build", "environment", "rehearsal")
 
-    A target that does not mention a rehearsal is none.
+
+def info_url(target_url: str) -> str:
+    """Return where the target of *target_url* says what it is: the same origin, so that nobody else is asked."""
+    parts = urlsplit(target_url)
+    return f"{parts.scheme}://{parts.netloc}/health/info"
+
+
+def identity(target_url: str, *, token: str | None = None) -> dict[str, Any]:
+    """Return what the target says it is: :data:`IDENTITY`, and ``use_stubs`` (None where it does not say).
+
+    A target that does not mention a rehearsal is none; one that mentions it in any way but ``false`` is one.
 
     :raises InfrastructureStop: it does not answer with JSON
     """
+    url = info_url(target_url)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        response = requests.get(info_url, headers=headers, timeout=(5, 15), allow_redirects=False)
+        response = requests.get(url, headers=headers, timeout=(5, 15), allow_redirects=False)
         said = response.json() if response.status_code == 200 else None
         seen = f"HTTP {response.status_code}"
     except (requests.RequestException, ValueError) as error:
         said, seen = None, type(error).__name__
     if not isinstance(said, dict):
         raise InfrastructureStop(
-            f"target {info_url}",
+            f"target {url}",
             found=seen,
             need="HTTP 200 with a JSON object that says what it is",
             next_step="invoke phase --only 1",
         )
-    known = {key: said.get(key) for key in ("service", "version", "build", "environment")}
-    return {**known, "rehearsal": said.get("rehearsal") is True}
+    settings = said.get("configuration")
+    return {
+        **{key: said.get(key) for key in ("service", "version", "build", "environment")},
+        "rehearsal": said.get("rehearsal") not in (None, False),
+        "use_stubs": settings.get("use_stubs") if isinstance(settings, dict) else None,
+    }
+
+
+def require_real(identity: Mapping[str, Any]) -> None:
+    """Refuse a target that answers from a can, or does not say that it does not.
+
+    :raises SolidGreenError: stub mode is on (a NO-GO)
+    :raises Inconclusive: the target does not say
+    """
+    if identity["use_stubs"] is False:
+        return
+    silent = identity["use_stubs"] is None
+    raise (Inconclusive if silent else SolidGreenError)(
+        "stub mode",
+        found="no word about it in /health/info" if silent else f"use_stubs {identity['use_stubs']!r} in /health/info",
+        need="configuration.use_stubs false, said by the target itself",
+        next_step="find where USE_STUBS=true comes from (shell, .env, compose), remove it, then invoke phase --only 2",
+    )
+
+
+def require_same_target(phases: Mapping[int, Mapping[str, Any] | None], identity: Mapping[str, Any]) -> None:
+    """Refuse a target that is not the one the earlier phases looked at.
+
+    :param phases: verdict files of phases 1 and 2
+    :raises Refused: another service, version, build or environment answers now
+    """
+    for number, verdict in phases.items():
+        checks = (verdict or {}).get("checks", [])
+        seen: Mapping[str, Any] = next((c["facts"] for c in checks if c["id"] == "target-identity"), {})
+        differing = [key for key in IDENTITY if seen.get(key) != identity[key]]
+        if differing:
+            raise Refused(
+                "target",
+                found=f"another {', '.join(differing)} than phase {number} looked at",
+                need="the target that phases 1 and 2 passed with",
+                next_step="invoke phase --only 1, then invoke phase --only 2",
+            )
 
 
 def fingerprint(
@@ -101,7 +156,7 @@ def fingerprint(
     :param config_files: environment and compose files of the stack; one that does not exist counts as absent
     :param settings: further settings the stack was started with
     :param images: service to image id; empty where the stack is down, its digest is None then
-    :param checkouts: git checkouts by name; the first is this project's own
+    :param checkouts: git checkouts by name: ``solidgreen`` is this project's own, ``checkout`` the target's, if any
     :raises BadInput: a file cannot be read
     """
     data = manifests.load(manifest_path, root.root)
@@ -112,7 +167,8 @@ def fingerprint(
         "documents": jsonio.digest({case.case_id: case.content_sha256 for case in data.cases}),
         "config": jsonio.digest([{path.name: _file(path) for path in config_files}, settings]),
         "images": jsonio.digest(images) if images else None,
-        "code": jsonio.digest({name: [commit.commit, commit.changes] for name, commit in commits.items()}),
+        "code": _code(commits.get("checkout")),
+        "tool": _code(commits.get("solidgreen")),
         "target": jsonio.digest(target),
         "pacing": jsonio.digest(pacing),
     }
@@ -133,3 +189,7 @@ def fingerprint(
 
 def _file(path: Path) -> str | None:
     return jsonio.sha256_file(path) if path.is_file() else None
+
+
+def _code(commit: Commit | None) -> str | None:
+    return jsonio.digest([commit.commit, commit.changes]) if commit else None

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from . import cycle as cycles
@@ -32,22 +33,31 @@ class Due:
     reason: str
 
 
-def require_before(root: DataRoot, number: int, policy: Policy) -> None:
+def require_before(root: DataRoot, number: int, policy: Policy, *, clock: Clock) -> None:
     """Refuse a phase whose earlier phases have not passed; phase 5 stands alone, it only reads production.
 
-    :raises Refused: an earlier phase left no verdict or did not pass
+    :raises Refused: an earlier phase left no verdict in this cycle, did not pass, or its pass expired
     """
     if number == 5:
         return
+    cycle = cycles.load(root) or {}
     for earlier in range(number):
         verdict = jsonio.read_json_or_none(root.phase(earlier)) or {}
-        if verdict.get("status") != Status.PASS:
+        of_this_cycle = verdict.get("cycle_id") == cycle.get("cycle_id")
+        state = verdict.get("status", "without a verdict") if of_this_cycle else "without a verdict in this cycle"
+        if state == Status.PASS and _expired(verdict, clock):
+            state = f"with a pass that expired at {verdict['expires_at']}"
+        if state != Status.PASS:
             raise Refused(
                 title(policy, number),
-                found=f"{title(policy, earlier)} {verdict.get('status') or 'without a verdict'}",
+                found=f"{title(policy, earlier)} {state}",
                 need="every phase before it passed",
                 next_step=f"invoke phase --only {earlier}",
             )
+
+
+def _expired(verdict: Mapping[str, Any], clock: Clock) -> bool:
+    return not verdict.get("expires_at") or parse(str(verdict["expires_at"])) <= clock.now()
 
 
 def title(policy: Policy, number: int) -> str:
@@ -103,7 +113,7 @@ def due(root: DataRoot, number: int, policy: Policy, *, clock: Clock) -> Due:
         )
     if verdict["status"] != Status.PASS:
         return Due(True, f"its last verdict is {verdict['status']}")
-    if verdict.get("expires_at") and parse(verdict["expires_at"]) <= clock.now():
+    if _expired(verdict, clock):
         if number in RUN_PHASES:
             raise Inconclusive(
                 f"{title(policy, number)} of {cycle['cycle_id']}",
@@ -112,15 +122,26 @@ def due(root: DataRoot, number: int, policy: Policy, *, clock: Clock) -> Due:
                 next_step="invoke go --new-cycle",
             )
         return Due(True, f"its pass expired at {verdict['expires_at']}")
-    return Due(False, f"it passed at {verdict['finished_at']} and nothing it rests on has changed")
+    return Due(False, f"it passed at {verdict['finished_at']}")
 
 
-def begin(root: DataRoot, number: int) -> bool:
-    """Start the phase's journal afresh; tell whether an unfinished one was thrown away."""
+def begin(root: DataRoot, number: int, *, fresh: bool = False) -> bool:
+    """Start the phase's journal afresh; tell whether an unfinished one was thrown away.
+
+    The earlier verdict is set aside: a phase that was begun again and killed has not passed.
+
+    :param fresh: a new cycle is about to be opened, which archives the earlier verdict as it is
+    """
     journal = root.journal(number)
     stale = journal.exists()
     jsonio.write_bytes(journal, b"")
+    if root.phase(number).exists() and not fresh:
+        root.phase(number).replace(_aside(root, number))
     return stale
+
+
+def _aside(root: DataRoot, number: int) -> Path:
+    return root.phase(number).with_suffix(".previous.json")
 
 
 def conclude(
@@ -151,7 +172,7 @@ def conclude(
     if overall(check.status for check in checks) is Status.PASS:
         checks += _unseen(spec, checks, managed, clock)
     status = overall(check.status for check in checks)
-    previous = jsonio.read_json_or_none(root.phase(number)) or {}
+    previous = jsonio.read_json_or_none(_aside(root, number)) or {}
     attempts = previous.get("attempts", []) if previous.get("cycle_id") == cycle.get("cycle_id") else []
     decisive = next((check for check in checks if check.status is status and status is not Status.PASS), None)
     code = worst([_exit_code(number, check) for check in checks]) if checks else int(ExitCode.INCONCLUSIVE)
@@ -174,6 +195,7 @@ def conclude(
     }
     jsonio.write_json(root.phase(number), verdict)
     root.journal(number).unlink(missing_ok=True)
+    _aside(root, number).unlink(missing_ok=True)
     return verdict
 
 

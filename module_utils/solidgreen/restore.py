@@ -41,7 +41,8 @@ def take_snapshot(root: DataRoot, *, clock: Clock) -> Path:
     It appears under its name only when it is whole. A missing results folder gives an empty, stated snapshot.
     """
     now = clock.now()
-    target = root.snapshot(compact(now))
+    taken = sum(1 for _ in root.results.glob(f"{SNAPSHOT_PREFIX}{compact(now)}*"))
+    target = root.snapshot(compact(now) + (f"-{taken + 1}" if taken else ""))  # two within one second
     partial = target.with_name(f".partial-{target.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -81,15 +82,6 @@ def verify_snapshot(folder: Path, *, clock: Clock) -> Check:
         at=stamp(clock.now()),
         facts={"snapshot": folder.name, "files": len(stated)},
     )
-
-
-def snapshots_match(root: DataRoot, name: str | None) -> bool:
-    """Tell whether the snapshot *name* holds exactly what ``results/`` holds now, so that another copy adds nothing."""
-    if not name or not (root.results / name / "snapshot.json").is_file():
-        return False
-    stated = jsonio.read_json(root.results / name / "snapshot.json")["files"]
-    current = {p.relative_to(root.results).as_posix(): jsonio.sha256_file(p) for p in _result_files(root.results)}
-    return current == {key: value["sha256"] for key, value in stated.items()}
 
 
 # --- restore points ------------------------------------------------------------------------------------------------

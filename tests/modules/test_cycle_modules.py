@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICY = {"policy": str(ROOT / "policy" / "day3.yml"), "policy_schema": str(ROOT / "schemas" / "policy.schema.json")}
 
 
+INFO = b'{"service": "lcopilot", "rehearsal": true, "build": "1", "configuration": {"use_stubs": false}}'
+
+
 @pytest.fixture(name="root")
 def root_fixture(tmp_path: Path) -> DataRoot:
     root = DataRoot(tmp_path / "data" / "day3")
@@ -52,7 +55,7 @@ def inputs_fixture(root: DataRoot) -> dict:
 @pytest.fixture(name="info_url")
 def info_url_fixture():
     class Handler(BaseHTTPRequestHandler):
-        answer = (200, b'{"service": "lcopilot", "rehearsal": true, "build": "1"}')
+        answer = (200, INFO)
 
         def do_GET(self):
             status, body = self.answer
@@ -67,11 +70,18 @@ def info_url_fixture():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    server.url, server.handler = f"http://127.0.0.1:{server.server_port}/health/info", Handler
+    server.url, server.handler = f"http://127.0.0.1:{server.server_port}/api/validate/", Handler
     yield server
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def looked_at(run_module, root, info_url) -> None:
+    """Leave what phases 1 and 2 saw of the target."""
+    (check,) = run_module("day3_target_info", {"target_url": info_url.url})["checks"]
+    for number in (1, 2):
+        jsonio.write_json(root.phase(number), {"checks": [check]})
 
 
 def test_a_cycle_is_opened_once_and_its_checks_go_to_the_journal(run_module, root, inputs, tmp_path):
@@ -100,7 +110,8 @@ def test_a_cycle_is_opened_once_and_its_checks_go_to_the_journal(run_module, roo
 def test_inputs_are_registered_once_and_a_change_is_refused_by_name(run_module, root, inputs, info_url):
     base = {"data_root": str(root.root), "inputs": inputs}
     run_module("day3_cycle", {**base, "state": "open"})
-    wanted = {**base, "state": "registered", "info_url": info_url.url}
+    looked_at(run_module, root, info_url)
+    wanted = {**base, "state": "registered", "target_url": info_url.url}
     assert run_module("day3_cycle", wanted)["changed"] is True
     assert cycle.require(root)["rehearsal"] is True
     assert run_module("day3_cycle", wanted)["changed"] is False
@@ -113,10 +124,39 @@ def test_inputs_are_registered_once_and_a_change_is_refused_by_name(run_module, 
 def test_another_build_of_the_target_is_refused(run_module, root, inputs, info_url):
     base = {"data_root": str(root.root), "inputs": inputs}
     run_module("day3_cycle", {**base, "state": "open"})
-    wanted = {**base, "state": "registered", "info_url": info_url.url}
+    looked_at(run_module, root, info_url)
+    wanted = {**base, "state": "registered", "target_url": info_url.url}
     run_module("day3_cycle", wanted)
-    info_url.handler.answer = (200, b'{"service": "lcopilot", "rehearsal": true, "build": "2"}')
+    looked_at(run_module, root, info_url)
+    info_url.handler.answer = (200, INFO.replace(b'"1"', b'"2"'))
+    swapped = run_module("day3_cycle", wanted)
+    assert swapped["exit_code"] == 13
+    assert "another build than phase 1 looked at" in swapped["msg"]
+    looked_at(run_module, root, info_url)
     assert run_module("day3_cycle", wanted)["error"]["context"]["changed"] == ["target"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [(b"true", 10, "use_stubs True"), (b"null", 11, "no word about it"), (b'"no"', 10, "use_stubs 'no'")],
+    ids=["stub mode", "silent", "not a plain false"],
+)
+def test_a_target_in_stub_mode_is_never_registered(run_module, root, inputs, info_url, said, code, words):
+    base = {"data_root": str(root.root), "inputs": inputs}
+    run_module("day3_cycle", {**base, "state": "open"})
+    info_url.handler.answer = (200, INFO.replace(b"false", said))
+    refused = run_module("day3_cycle", {**base, "state": "registered", "target_url": info_url.url})
+    assert refused["exit_code"] == code
+    assert words in refused["msg"]
+
+
+@pytest.mark.parametrize(
+    ("said", "rehearsal"), [(b"true", True), (b'"true"', True), (b"1", True), (b"false", False), (b"null", False)]
+)
+def test_any_word_about_a_rehearsal_but_false_makes_it_one(run_module, info_url, said, rehearsal):
+    info_url.handler.answer = (200, INFO.replace(b'"rehearsal": true', b'"rehearsal": ' + said))
+    found = run_module("day3_target_info", {"target_url": info_url.url})
+    assert found["identity"]["rehearsal"] is rehearsal
 
 
 @pytest.mark.parametrize(
@@ -126,7 +166,7 @@ def test_a_target_that_does_not_say_what_it_is_stops(run_module, root, inputs, i
     info_url.handler.answer = answer
     base = {"data_root": str(root.root), "inputs": inputs}
     run_module("day3_cycle", {**base, "state": "open"})
-    stopped = run_module("day3_cycle", {**base, "state": "registered", "info_url": info_url.url})
+    stopped = run_module("day3_cycle", {**base, "state": "registered", "target_url": info_url.url})
     assert stopped["exit_code"] == 12
     assert "invoke phase --only 1" in stopped["msg"]
 
@@ -153,13 +193,27 @@ def test_a_phase_is_begun_and_concluded(run_module, root, inputs):
     assert concluded["verdict"]["status"] == "pass"
     assert run_module("day3_phase", {**base, "state": "begun"})["due"] is False
     assert run_module("day3_phase", {**base, "state": "begun", "new": True})["due"] is True
-    assert run_module("day3_phase", {**base, "state": "begun", "stale": "redis is gone"})["reason"] == "redis is gone"
     refused = run_module("day3_phase", {**base, "phase": 2, "state": "begun"})
     assert refused["exit_code"] == 13
     reset = {"data_root": str(root.root), "first": 0}
     assert run_module("day3_phase_reset", reset, check=True)["phases"] == [0]
     assert run_module("day3_phase_reset", reset)["changed"] is True
     assert run_module("day3_phase_reset", reset)["changed"] is False
+
+
+def test_a_pass_that_does_not_hold_any_more_is_set_aside(run_module, root, inputs):
+    run_module("day3_cycle", {"state": "open", "data_root": str(root.root), "inputs": inputs})
+    forever = {
+        "status": "pass",
+        "cycle_id": cycle.require(root)["cycle_id"],
+        "finished_at": "",
+        "expires_at": "2999-01-01",
+    }
+    jsonio.write_json(root.phase(0), forever)
+    base = {"data_root": str(root.root), "phase": 0, "state": "begun", **POLICY}
+    assert run_module("day3_phase", base)["due"] is False
+    assert run_module("day3_phase", {**base, "stale": "redis is gone"})["reason"] == "redis is gone"
+    assert not root.phase(0).exists()
 
 
 def test_both_spellings_of_the_data_root_are_refused(run_module, root):
@@ -214,9 +268,10 @@ def test_restore_points_are_taken_once_and_put_back(run_module, root, inputs, tm
         ({"point": "R9"}, "found 'R9', need one of R1, R2, R3"),
         ({"point": ""}, "found none, need one of R1, R2, R3"),
         ({"point": "R1", "allowed": False, "env": "production"}, "found environment production"),
+        ({"point": "R1", "dump": False, "env": "here"}, "found no way to dump the database of here"),
         ({"point": "R3", "state": "absent"}, "need R2, the only one that can be undone"),
     ],
-    ids=["unknown", "none", "production", "no way back"],
+    ids=["unknown", "none", "production", "no dump", "no way back"],
 )
 def test_a_rollback_that_must_not_happen_is_refused(run_module, params, words):
     refused = run_module("day3_rollback_point", params)

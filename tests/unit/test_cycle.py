@@ -112,7 +112,28 @@ def test_a_released_lease_is_free(root, me, clock):
     elsewhere = replace(me, host="elsewhere")
     open_cycle(root, elsewhere, clock)
     cycle.release(root, elsewhere)
+    assert cycle.require(root)["lease"]["holder"] is None
     cycle.take(root, me, minutes=90, clock=clock)
+    assert cycle.require(root)["lease"]["holder"]["host"] == me.host
+
+
+def test_a_holder_that_can_be_seen_at_work_keeps_its_lease_however_long_it_takes(root, me, clock):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        open_cycle(root, cycle.Holder.of(child.pid), clock)
+        clock.sleep(24 * 3600)
+        with pytest.raises(Refused, match=f"process {child.pid}"):
+            cycle.take(root, me, minutes=90, clock=clock)
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_another_environment_over_the_same_data_root_is_refused(root, me, clock):
+    open_cycle(root, me, clock)
+    cycle.require_env(root, "rehearsal")
+    with pytest.raises(Refused, match="found environment staging, need rehearsal"):
+        cycle.require_env(root, "staging")
 
 
 def test_runs_need_a_registration(root, me, clock):
@@ -247,12 +268,52 @@ def test_an_unknown_digest_is_settled_at_the_registration(root, me, clock):
         cycle.register(root, digests=DIGESTS, facts={}, clock=clock)
 
 
-def test_walking_away_from_a_started_run_counts_as_a_failure(root, me, clock):
+@pytest.mark.parametrize(
+    ("status", "words"), [(None, "smoke run 1 without a verdict"), ("inconclusive", "smoke run 1 inconclusive")]
+)
+def test_walking_away_from_a_started_run_counts_as_a_failure(root, me, clock, status, words):
     registered(root, me, clock)
     cycle.open_run(root, "smoke", 1, clock=clock)
+    if status:
+        verdict(root, 3, status)
     clock.sleep(1)
-    with pytest.raises(Refused, match="smoke run 1 without a verdict"):
+    with pytest.raises(Refused, match=words):
         open_cycle(root, me, clock, new=True)
+
+
+def test_a_run_that_its_own_budget_ended_is_no_failure(root, me, clock):
+    registered(root, me, clock)
+    run = cycle.open_run(root, "smoke", 1, clock=clock)
+    cycle.finish_run(root, run.run_id, clock=clock, state="stopped")
+    verdict(root, 3, "inconclusive")
+    clock.sleep(1)
+    assert open_cycle(root, me, clock, new=True)
+
+
+def test_a_cycle_without_runs_in_between_does_not_wash_a_failure_away(root, me, clock):
+    registered(root, me, clock)
+    cycle.open_run(root, "smoke", 1, clock=clock)
+    verdict(root, 3, "fail")
+    clock.sleep(1)
+    other = {**DIGESTS, "images": "b" * 64}
+    open_cycle(root, me, clock, new=True, fix="another image", digests=other)
+    cycle.register(root, digests=other, facts={"rehearsal": True}, clock=clock)
+    clock.sleep(1)
+    with pytest.raises(Refused, match="no --fix"):
+        open_cycle(root, me, clock, new=True)
+    with pytest.raises(Refused, match="the same digests"):
+        open_cycle(root, me, clock, new=True, fix="back again")
+
+
+def test_what_nobody_could_read_counts_as_unchanged_when_it_is_registered(root, me, clock):
+    unknown = {**DIGESTS, "images": None}
+    registered(root, me, clock, digests=unknown)
+    cycle.open_run(root, "smoke", 1, clock=clock)
+    verdict(root, 3, "fail")
+    clock.sleep(1)
+    open_cycle(root, me, clock, new=True, fix="nothing at all", digests=unknown)
+    with pytest.raises(Refused, match="the same digests"):
+        cycle.register(root, digests=unknown, facts={}, clock=clock)
 
 
 def test_after_a_passed_cycle_a_new_one_needs_no_fix(root, me, clock):

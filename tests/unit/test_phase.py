@@ -195,9 +195,36 @@ def test_a_verdict_of_another_cycle_does_not_count(root, clock):
 def test_a_phase_needs_every_phase_before_it(root, clock):
     passed(root, 0, clock)
     with pytest.raises(Refused, match=r"phase 2 \(configuration\): found phase 1 \(infrastructure\) without a verdict"):
-        phase.require_before(root, 2, POLICY)
-    phase.require_before(root, 1, POLICY)
-    phase.require_before(root, 5, POLICY)
+        phase.require_before(root, 2, POLICY, clock=clock)
+    phase.require_before(root, 1, POLICY, clock=clock)
+    phase.require_before(root, 5, POLICY, clock=clock)
+
+
+def test_an_expired_pass_or_one_of_another_cycle_lets_nothing_follow(root, clock):
+    passed(root, 0, clock)
+    jsonio.write_json(root.phase(1), {**passed(root, 1, clock), "cycle_id": "older"})
+    with pytest.raises(Refused, match=r"\(infrastructure\) without a verdict in this cycle"):
+        phase.require_before(root, 2, POLICY, clock=clock)
+    passed(root, 1, clock)
+    clock.sleep(POLICY.expiry_minutes(1) * 60)
+    with pytest.raises(Refused, match="with a pass that expired at"):
+        phase.require_before(root, 2, POLICY, clock=clock)
+
+
+def test_a_phase_that_was_begun_again_and_killed_has_not_passed(root, clock):
+    passed(root, 1, clock)
+    phase.begin(root, 1)
+    assert not root.phase(1).exists()
+    assert phase.due(root, 1, POLICY, clock=clock).due is True
+    verdict = passed(root, 1, clock)
+    assert len(verdict["attempts"]) == 2
+    assert [path.name for path in root.phases.iterdir()] == ["phase1.json"]
+
+
+def test_a_new_cycle_leaves_the_earlier_verdict_for_its_archive(root, clock):
+    passed(root, 0, clock)
+    phase.begin(root, 0, fresh=True)
+    assert root.phase(0).exists()
 
 
 def test_barred_runs_are_refused_and_other_phases_are_not(root, clock):

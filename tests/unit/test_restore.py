@@ -37,6 +37,12 @@ def test_a_snapshot_holds_every_file_but_earlier_snapshots(root, clock):
     assert restore.verify_snapshot(second, clock=clock).status is Status.PASS
 
 
+def test_two_snapshots_within_one_second_are_two(root, clock):
+    jsonio.write_json(root.phase(0), {"status": "pass"})
+    names = [restore.take_snapshot(root, clock=clock).name for _ in range(3)]
+    assert names == [f"rollback_prefix_20260301T120000Z{suffix}" for suffix in ("", "-2", "-3")]
+
+
 def test_missing_results_give_an_empty_stated_snapshot(tmp_path, clock):
     check = restore.verify_snapshot(restore.take_snapshot(DataRoot(tmp_path / "none"), clock=clock), clock=clock)
     assert check.status is Status.PASS
