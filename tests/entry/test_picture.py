@@ -9,7 +9,8 @@ import pytest
 from solidgreen.errors import BadInput
 from solidgreen.paths import DataRoot
 
-from scripts import bench, picture
+from scripts import picture
+from scripts.bench import waits
 
 LINES = [
     "0  freeze          passed        9 checks   1 s",
@@ -41,10 +42,10 @@ def test_without_a_decision_there_is_no_picture(tmp_path: Path) -> None:
 
 
 def test_without_results_only_the_menu_and_the_status_are_timed(tmp_path: Path) -> None:
-    assert [name for name, _ in bench.works(DataRoot(tmp_path))] == ["the menu: ./run", "./run status"]
+    assert [name for name, _ in waits.works(DataRoot(tmp_path))] == ["the menu: ./run", "./run status"]
 
 
 def test_the_best_of_the_rounds_counts() -> None:
     calls: list[int] = []
-    assert bench.best(lambda: calls.append(1), 3) >= 0
+    assert waits.best(lambda: calls.append(1), 3) >= 0
     assert len(calls) == 3
