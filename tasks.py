@@ -36,7 +36,7 @@ def go(
     level: str = "solid",
     new_cycle: bool = False,
     fix: str = "",
-    min_interval: float = 0.0,
+    min_interval: str = "",
     auto_rollback: bool = False,
     extra: list[str] | None = None,
 ) -> None:
@@ -49,7 +49,7 @@ def go(
         "only": "number of the phase, 0 to 5 (default: none, it has to be said)",
     },
 )
-def phase(_c: Context, only: int = -1, env: str = "rehearsal", extra: list[str] | None = None) -> None:
+def phase(_c: Context, only: str = "", env: str = "rehearsal", extra: list[str] | None = None) -> None:
     """Run one phase of the plan alone."""
     launched("phase", locals())
 

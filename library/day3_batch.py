@@ -34,7 +34,9 @@ options:
     description: Cases without labels; those of the qualified data set by default.
     type: path
   selection:
-    description: Ids of the cases to send and their order; every case without it.
+    description:
+      - Ids of the cases a V(probe) sends and their order; every case without it.
+      - The other kinds refuse it. A smoke sends the cases that were drawn for it, a full run all of them.
     type: path
   target_url:
     description: The validation endpoint.
@@ -103,7 +105,6 @@ EXAMPLES = r"""
     data_root: data/day3
     kind: smoke
     ordinal: 1
-    selection: data/day3/results/qualified/smoke20.json
     target_url: http://localhost:8000/api/validate/
     request_template: policy/request_template.yml
     verdict_map: policy/verdict_map.yml
@@ -177,7 +178,6 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         kind=params["kind"],
         ordinal=params["ordinal"],
         cases=Path(params["cases"] or root.cases),
-        selection=Path(params["selection"]) if params["selection"] else None,
         template=Path(params["request_template"]),
         verdict_map=Path(params["verdict_map"]),
         target=target,
@@ -188,6 +188,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             budget_minutes=params["budget_minutes"],
             retries_other=params["retries_other"],
         ),
+        selection=Path(params["selection"]) if params["selection"] else None,
         deadline=params["deadline"] or None,
     )
     starter = holder()

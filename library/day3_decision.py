@@ -7,6 +7,8 @@ short_description: Decide over the open cycle and write what the decision rests 
 description:
   - Reads the verdict files of the phases, the gates of the runs and the cycle, and decides. A phase without a verdict
     file has not passed.
+  - Judges every run again from its ledger, the labels and the policy; a file that says otherwise, or is gone, ends the
+    decision with 14.
   - Writes C(decision.json), C(DAY3_SIGNOFF.md), C(EXECUTION_CHECKLIST.md), C(report.html), C(gates.junit.xml) and
     C(evidence/manifest.json). The same inputs give the same bytes, so a rerun changes nothing.
   - A NO-GO does not fail this module; C(exit_code) says what the verb ends with.
@@ -33,7 +35,8 @@ options:
   shipped_policy:
     description: >-
       The policy to compare with. Numbers that differ are said in every report, loosened ones cap the decision below
-      SOLID GREEN. Without it nothing is compared.
+      SOLID GREEN. Without it, or where it was changed itself, a policy that is not the shipped one is said as a whole
+      and caps the decision; the shipped one is known by its digest.
     type: path
   level:
     description: The level asked for. C(local) needs phases 0 to 4, C(solid) phase 5 as well and no cap.
@@ -96,7 +99,7 @@ def decided(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     root, schema = DataRoot(Path(params["data_root"])), Path(params["policy_schema"])
     rules = policy.load(Path(params["policy"]), schema)
-    shipped = policy.load(Path(params["shipped_policy"]), schema) if params["shipped_policy"] else rules
+    shipped = policy.load(Path(params["shipped_policy"]), schema) if params["shipped_policy"] else None
     made = bundle.make(root, rules, shipped=shipped, level_asked=params["level"], now=SystemClock().now())
     plan = Path(params["plan"]) if params["plan"] else None
     return {

@@ -48,7 +48,10 @@ options:
     type: int
     choices: [3, 4]
   digests:
-    description: Digests of the inputs as they are now, by the names of the registration. Any that differs is named.
+    description:
+      - Digests of the inputs as they were read after the run, by the names of the registration. Any that differs is
+        named. So is any that was registered and is not among them, unless the evidence itself tells it (policy,
+        manifest, labels, documents, request template, verdict map).
     type: dict
   rehearsal_pacing:
     description: Judge the pacing of a rehearsal as one, which may be faster and says so. No other target is eased.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import psutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.solidgreen.check import Check
 from ansible.module_utils.solidgreen.cycle import Holder
-from ansible.module_utils.solidgreen.errors import SolidGreenError
+from ansible.module_utils.solidgreen.errors import BadInput, SolidGreenError
 from ansible.module_utils.solidgreen.jsonio import to_plain
 
 #: Modules that look at something take this argument; the phase that runs them hands it in.
@@ -32,8 +33,19 @@ def finish(module: AnsibleModule, work: Callable[[], dict[str, Any]]) -> None:
 def journal(module: AnsibleModule, checks: Sequence[Check]) -> list[dict[str, Any]]:
     """Append *checks* to the journal the module was given, fsynced, and return them as plain values.
 
-    In check mode, or without a journal, nothing is written.
+    In check mode, or without a journal, nothing is written. A later call may look at the same thing again, after a
+    remedy; within one call the last of two checks would hide the other.
+
+    :raises BadInput: two checks have the same id
     """
+    twice = sorted(name for name, count in Counter(check.id for check in checks).items() if count > 1)
+    if twice:
+        raise BadInput(
+            f"check {twice[0]}",
+            found="two checks of one task under this id",
+            need="an id for each, so that neither hides the other",
+            next_step="give each an `id` of its own where the role or the inventory lists them",
+        )
     rows = [check.to_dict() for check in checks]
     path = module.params.get("journal")
     if path and rows and not module.check_mode:

@@ -158,13 +158,17 @@ def find_inventory(name: str, *, root: Path = ROOT, base: Path | None = None) ->
     known = root / "inventories"
     places = [known / name] if name and Path(name).name == name else []
     for place in [*places, (base or Path.cwd()) / Path(name).expanduser()]:
-        if name and place.is_dir():
+        if name and place.is_dir() and any(place.glob("hosts*")):
             return place.resolve()
-    names = sorted(path.name for path in known.iterdir() if path.is_dir()) if known.is_dir() else []
+    names = (
+        sorted(path.name for path in known.iterdir() if path.is_dir() and not path.is_symlink())
+        if known.is_dir()
+        else []
+    )
     raise BadInput(
         f"environment {name!r}",
         found="no such inventory",
-        need=f"one of {', '.join(names) or 'the folders below inventories'}, or the path of an inventory directory",
+        need=f"one of {', '.join(names) or 'the folders below inventories'}, or the path of a folder with a hosts file",
         next_step="invoke go --env rehearsal",
     )
 

@@ -165,8 +165,8 @@ def picture(board: Board, progress: Mapping[str, Any] | None) -> RenderableType:
     if progress is not None:
         total = max(int(progress.get("total") or 0), 1)
         below += [
-            ProgressBar(total=total, completed=int(progress.get("done") or 0), width=60),
-            Text(progress_line(progress), no_wrap=True, overflow="ellipsis"),
+            ProgressBar(total=total, completed=int(progress.get("done") or 0), width=40),
+            Text(progress_line(progress), overflow="fold"),
         ]
     return Group(table, *below)
 

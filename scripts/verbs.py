@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -12,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.text import Text
 from solidgreen.cycle import require_one_active
 from solidgreen.errors import BadInput, ExitCode, SolidGreenError
 from solidgreen.jsonio import read_json_or_none
-from solidgreen.paths import DataRoot
+from solidgreen.paths import DataRoot, require_one_data_root
 
 from scripts import live
 from scripts.launcher import ROOT, Launcher, Outcome, concluded, decided, exit_code, find_inventory, finished
@@ -52,7 +54,7 @@ def go(
     level: str,
     new_cycle: bool,
     fix: str,
-    min_interval: float,
+    min_interval: str,
     auto_rollback: bool,
     extra: Sequence[str] | None,
 ) -> End:
@@ -60,7 +62,7 @@ def go(
     if level not in LEVELS:
         raise BadInput("option --level", found=repr(level), need="solid or local", next_step="invoke go --help")
     inventory = find_inventory(env)
-    paced = {"min_interval": min_interval} if min_interval else {}
+    paced = {"min_interval": seconds("--min-interval", min_interval)} if min_interval else {}
     variables = {
         "evidence_level": level,
         **({"cycle_new": True} if new_cycle else {}),
@@ -112,19 +114,20 @@ def needs_decision(outcome: Outcome) -> bool:
 
 
 @told
-def phase(*, only: int, env: str, extra: Sequence[str] | None) -> End:
+def phase(*, only: str, env: str, extra: Sequence[str] | None) -> End:
     """Run one phase alone."""
-    if only not in PHASES:
-        raise BadInput("option --only", found=str(only), need="a phase, 0 to 5", next_step="invoke phase --help")
+    if only not in map(str, PHASES):
+        raise BadInput("option --only", found=only or "none", need="a phase, 0 to 5", next_step="invoke phase --only 3")
+    number = int(only)
     inventory = find_inventory(env)
-    with live.view({only: NAMES[only]}) as view:
+    with live.view({number: NAMES[number]}) as view:
         outcome = Launcher(view).launch(
-            f"playbooks/{PHASES[only].name}",
-            ident=f"phase{only}-{inventory.name}",
+            f"playbooks/{PHASES[number].name}",
+            ident=f"phase{number}-{inventory.name}",
             inventory=inventory,
             arguments=extra_arguments(extra),
         )
-    return ended(outcome, concluded(only))
+    return ended(outcome, concluded(number))
 
 
 @told
@@ -150,6 +153,7 @@ def status(*, env: str) -> End:
     """Print cycle, phases and decision as they are on disk."""
     inventory = find_inventory(env)
     root = DataRoot(Path(ask(inventory, "day3_data_root")["day3_data_root"]))
+    require_one_data_root(root)
     console = Console(highlight=False, soft_wrap=True)
     cycle = read_json_or_none(root.cycle)
     if cycle is None:
@@ -230,8 +234,39 @@ def ask(inventory: Path, *names: str) -> dict[str, Any]:
 
 
 def extra_arguments(extra: Sequence[str] | None) -> list[str]:
-    """Return the person's own extra variables as ``ansible-playbook`` takes them; they come last and win."""
+    """Return the person's own extra variables as ``ansible-playbook`` takes them; they come last and win.
+
+    :raises BadInput: one is neither ``name=value`` nor ``@file`` nor a mapping in JSON or YAML
+    """
+    for value in extra or []:
+        try:
+            known = value.startswith("@") or "=" in value.split("{")[0] or isinstance(yaml.safe_load(value), dict)
+        except yaml.YAMLError:
+            known = False
+        if not known:
+            raise BadInput(
+                "option --extra",
+                found=repr(value),
+                need="name=value, @file, or a mapping in JSON",
+                next_step="invoke go -e name=value",
+            )
     return [part for value in extra or [] for part in ("-e", value)]
+
+
+def seconds(option: str, text: str) -> float:
+    """Return a positive number of seconds.
+
+    :raises BadInput: it is none
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise BadInput(
+            f"option {option}", found=repr(text), need="seconds, more than 0", next_step=f"invoke go {option} 3.0"
+        )
+    return value
 
 
 def ended(outcome: Outcome, result: Callable[[Outcome], int | None]) -> End:

@@ -30,17 +30,20 @@ _NEXT = {
 
 @dataclass(frozen=True)
 class Order:
-    """What a run is asked to be; ``deadline`` is a stamp, the end of the maintenance window."""
+    """What a run is asked to be; ``deadline`` is a stamp, the end of the maintenance window.
+
+    :param selection: the cases of a probe, all without it; a smoke sends those that were drawn, a full run all
+    """
 
     root: DataRoot
     kind: str
     ordinal: int
     cases: Path
-    selection: Path | None
     template: Path
     verdict_map: Path
     target: Target
     pacing: Pacing
+    selection: Path | None = None
     deadline: str | None = None
 
     @property
@@ -127,8 +130,8 @@ def _known(order: Order) -> Ledger | None:
         path = order.root.run(entry["run_id"]) / runner.OBSERVATIONS
         if (entry["kind"], entry["ordinal"]) != (order.kind, order.ordinal):
             continue
-        if entry["state"] == "finished":
-            return ledger.verify(path)
+        if entry["state"] != "open":
+            return ledger.closed(path, entry["state"])
         known = ledger.read(path) if path.exists() else None
         return known if known is not None and known.registration else None
     return None
@@ -144,11 +147,12 @@ def _open(order: Order, clock: Clock) -> str:
 
 def _job(order: Order, run_id: str, template: request.Template) -> Job:
     source = cases.load(order.cases)
+    selection = _selection(order)
     return Job(
         run_id=run_id,
         kind=order.kind,
         ordinal=order.ordinal,
-        cases=source.cases if order.selection is None else cases.load_selection(order.selection, source.cases),
+        cases=source.cases if selection is None else cases.load_selection(selection, source.cases),
         vmap=verdict.load_map(order.verdict_map),
         pacing=order.pacing,
         identity={
@@ -157,6 +161,23 @@ def _job(order: Order, run_id: str, template: request.Template) -> Job:
             "target": {"url": order.target.url, "authenticated": bool(order.target.token)},
         },
     )
+
+
+def _selection(order: Order) -> Path | None:
+    """Return where the ids of the cases to send stand, None for all.
+
+    :raises BadInput: a run of the cycle was given cases of somebody's choice
+    """
+    if order.kind == "probe":
+        return order.selection
+    if order.selection is not None:
+        raise BadInput(
+            f"selection of the {order.name} run",
+            found=str(order.selection),
+            need="none: a smoke sends the cases that were drawn, a full run all of them",
+            next_step="leave it out",
+        )
+    return order.root.smoke_selection if order.kind == "smoke" else None
 
 
 def _require_url(url: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import cycle as cycles
 from . import jsonio, report
 from .decision import Decision, decide
-from .judgement import GATES, METRICS, document
+from .judgement import GATES, METRICS, document, doubts
 from .paths import DataRoot
 from .policy import Policy, deviations
 from .report import Picture
@@ -28,10 +28,12 @@ class Made:
         return report.screen(self.picture, evidence)
 
 
-def make(root: DataRoot, policy: Policy, *, shipped: Policy, level_asked: str, now: datetime) -> Made:
+def make(root: DataRoot, policy: Policy, *, shipped: Policy | None, level_asked: str, now: datetime) -> Made:
     """Return the decision over what lies in the results folder; nothing is written.
 
-    :param shipped: the policy the numbers are compared with
+    What was judged is judged again from its evidence: the decision rests on that, not on what a file says of it.
+
+    :param shipped: the policy the numbers are compared with, where it can be read
     """
     cycle = cycles.load(root)
     phases = {phase.number: jsonio.read_json_or_none(root.phase(phase.number)) for phase in policy.phases}
@@ -45,6 +47,7 @@ def make(root: DataRoot, policy: Policy, *, shipped: Policy, level_asked: str, n
         gate_files=gate_files,
         deviations=deviations(policy, shipped),
         now=now,
+        doubts=doubts(root, policy, cycle),
     )
     picture = Picture(
         decision=jsonio.to_plain(decision),

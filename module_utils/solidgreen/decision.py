@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from . import gates
 from .check import Check, Status, overall
-from .clock import parse
+from .clock import parse, stamp
 from .errors import BadInput, ExitCode, worst
 from .policy import Deviation, Policy
 
@@ -28,6 +28,7 @@ LEVELS: dict[str, tuple[tuple[int, ...], str]] = {
 #: Runs a phase rests on.
 RUNS = {3: (("smoke", 1), ("smoke", 2)), 4: (("full", 1),)}
 NEW_CYCLE = "invoke go --new-cycle"
+RESTORE = f"restore the results from their snapshot, or {NEW_CYCLE}"
 UNCAP = f"commit or undo what differs, then {NEW_CYCLE}"
 
 
@@ -78,6 +79,7 @@ def decide(
     gate_files: Mapping[str, Mapping[str, Any]],
     deviations: Sequence[Deviation],
     now: datetime,
+    doubts: Mapping[str, str] | None = None,
 ) -> Decision:
     """Return the decision.
 
@@ -86,6 +88,7 @@ def decide(
     :param gate_files: ``smoke1``, ``smoke2``, ``full1`` to the ``gates.json`` of that run
     :param deviations: numbers that are not the shipped policy's
     :param now: aware UTC; a pass that has expired by then no longer holds
+    :param doubts: ``smoke1`` … to why the files about that run are not what its evidence gives
     :raises BadInput: an unknown level
     """
     if level_asked not in LEVELS:
@@ -94,6 +97,12 @@ def decide(
         )
     findings = {n: _phase(n, phases.get(n), cycle, policy, gate_files, now) for n in range(len(policy.phases))}
     general = _cycle(cycle, gate_files)
+    for label, reason in (doubts or {}).items():
+        number = next(n for n, runs in RUNS.items() if label in {f"{kind}{ordinal}" for kind, ordinal in runs})
+        doubt = _not_believed(number, f"{label}: {reason}", RESTORE)
+        if findings[number].state == "pass":
+            findings[number] = doubt
+        general.append(doubt)
     caps = [Finding(None, "capped", ExitCode.INCONCLUSIVE, cap, UNCAP) for cap in _caps(cycle, deviations)]
     # In the way of each level, most telling first: a gate that failed says more than the bar it led to.
     in_the_way = {
@@ -164,27 +173,35 @@ def _phase(
         return Finding(number, "not run", ExitCode.INCONCLUSIVE, f"{name} left no verdict", again)
     try:
         status, checks = Status(doc["status"]), [Check.from_dict(entry) for entry in doc["checks"]]
+        finished, stated = parse(str(doc["finished_at"])), doc.get("expires_at")
+        expires = min(_after(finished, policy.expiry_minutes(number)), parse(str(stated))) if stated else None
+        code = worst([int(doc.get("exit_code") or ExitCode.OK)])
     except (KeyError, ValueError, TypeError):
         return _not_believed(number, f"{name} left a file that is no verdict", again)
     if cycle is None or doc.get("cycle_id") != cycle.get("cycle_id") or doc.get("phase") != number:
         return _not_believed(number, f"{name} has the verdict of {doc.get('cycle_id')}, not of this cycle", again)
+    if finished > now:
+        return _not_believed(number, f"{name} finished at {doc['finished_at']}, which is not yet", again)
     if status is Status.PASS and overall(check.status for check in checks) is not Status.PASS:
         return _not_believed(number, f"{name} says pass over a check that did not", again)
     if status is not Status.PASS:
         check = next((check for check in checks if check.status is status), None)
         fallback = ExitCode.NO_GO if status is Status.FAIL else ExitCode.INCONCLUSIVE
-        code = int(doc.get("exit_code") or fallback)
+        code = code or fallback
         if check is None:
             return Finding(number, status.value, code, f"{name} {status.value}: nothing was looked at", again)
         return Finding(number, status.value, code, _reason(number, check), check.next_step or again)
     unseen = policy.phases[number].unseen((check.id for check in checks), managed=doc.get("managed") is not False)
     if unseen:
         return _not_believed(number, f"{name} says pass without a check {unseen[0][1]}", again)
-    expires = doc.get("expires_at")
-    if not expires or parse(str(expires)) <= now:
-        when = f"expired at {expires}" if expires else "states no expiry"
+    if expires is None or expires <= now:
+        when = f"expired at {stamp(expires)}" if expires else "states no expiry"
         return Finding(number, "expired", ExitCode.INCONCLUSIVE, f"{name}: its pass {when}", again)
     return _runs(number, name, cycle, policy, gate_files) or Finding(number, "pass", ExitCode.OK, f"{name} passed", "")
+
+
+def _after(moment: datetime, minutes: float) -> datetime:
+    return moment + timedelta(minutes=minutes)
 
 
 def _not_believed(number: int, reason: str, next_step: str) -> Finding:

@@ -25,11 +25,13 @@ PRECEDENCE = (ExitCode.INTEGRITY, ExitCode.BAD_INPUT, ExitCode.STOP, ExitCode.NO
 
 
 def worst(codes: list[int]) -> int:
-    """Return the exit code that counts where several hold; 0 when none does."""
-    for code in PRECEDENCE:
-        if code in codes:
-            return int(code)
-    return int(ExitCode.OK)
+    """Return the exit code that counts where several hold; 0 when none does.
+
+    A code that nobody ends with counts as evidence that was tampered with, never as none.
+    """
+    if any(code and code not in PRECEDENCE for code in codes):
+        return int(ExitCode.INTEGRITY)
+    return int(next((code for code in PRECEDENCE if code in codes), ExitCode.OK))
 
 
 class SolidGreenError(Exception):

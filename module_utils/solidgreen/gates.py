@@ -529,7 +529,7 @@ def decisive(results: Sequence[GateResult]) -> GateResult | None:
     failed = [result for result in results if result.effect is Status.FAIL]
     if failed:
         code = worst([result.exit_code for result in failed])
-        return next(result for result in failed if result.exit_code == code)
+        return next((result for result in failed if result.exit_code == code), failed[0])
     waiting = [result for result in results if result.effect is Status.INCONCLUSIVE]
     if waiting:
         return waiting[0]

@@ -15,10 +15,12 @@ from typing import Any
 from . import gates, jsonio, ledger, metrics
 from .check import Check, Status
 from .clock import parse
-from .errors import BadInput, IntegrityError
+from .errors import BadInput, IntegrityError, SolidGreenError
+from .manifest import Label
 from .metrics import Tally
 from .paths import SNAPSHOT_PREFIX, DataRoot
 from .policy import Policy
+from .selection import draw
 
 #: What is written for a run; the results folder holds a copy of the latest judged run's.
 METRICS, CONFUSION, FAILED, RATE_LIMIT = (
@@ -73,7 +75,7 @@ def judge_run(
     kind: str,
     ordinal: int,
     cycle: Mapping[str, Any] | None,
-    digests: Mapping[str, str] | None = None,
+    digests: Mapping[str, str | None] | None = None,
     rehearsal_pacing: bool = True,
 ) -> Judgement:
     """Return the judgement over one run of the cycle; nothing is written.
@@ -82,23 +84,26 @@ def judge_run(
     against the cycle's first.
 
     :param cycle: ``cycle.json``: what was registered, the other runs, whether the target is a rehearsal
-    :param digests: digests of the inputs as they are now, by the names of the registration
+    :param digests: digests of the inputs as they were read after the run, by the names of the registration; a name
+        that was registered and that neither they nor the evidence tell counts as changed
     :param rehearsal_pacing: judge the pacing of a target that is a rehearsal as one; no other target is
     :raises IntegrityError: the ledger is of another run
     """
     labels = _labels(root)
     against = _first_smoke(cycle) if (kind, ordinal) == ("smoke", 2) else None
-    evidence = read_run(root, run_id, labels, kind=kind, ordinal=ordinal)
+    state = _state(cycle, run_id)
+    evidence = read_run(root, run_id, labels, kind=kind, ordinal=ordinal, state=state)
     summary = metrics.summarise(evidence.rows, policy.level)
     eased = rehearsal_pacing and bool(cycle) and (cycle or {}).get("rehearsal") is True
-    first = read_run(root, against, labels, kind=kind, ordinal=1) if against else None
+    earlier = _state(cycle, against)
+    first = read_run(root, against, labels, kind=kind, ordinal=1, state=earlier) if against else None
     facts = gates.Facts(
         ledger=evidence.chain,
-        registration=registration_tally(root, policy, evidence.registration, cycle, digests),
+        registration=registration_tally(root, policy, evidence.registration, cycle, digests, labels=labels),
         pacing=evidence.registration.get("pacing"),
         active_minutes=evidence.active_minutes,
-        prior=metrics.summarise(first.rows, policy.level) if first and first.rows else _prior(root, kind),
-        known_errors=_known_errors(root, cycle) if kind == "full" else None,
+        prior=metrics.summarise(first.rows, policy.level) if first and first.rows else _prior(root, kind, cycle),
+        known_errors=_known_errors(root, cycle, labels) if kind == "full" else None,
         rehearsal_pacing=eased,
     )
     pair = None
@@ -113,6 +118,7 @@ def judge_run(
         "ordinal": ordinal,
         "against": against,
         "policy_sha256": policy.sha256,
+        "digests": dict(digests or {}),
         "rehearsal_pacing": eased,
         "status": conclusion.status,
         "exit_code": conclusion.exit_code,
@@ -146,6 +152,67 @@ def write(root: DataRoot, judgement: Judgement) -> bool:
             jsonio.write_bytes(path, data)
             changed = True
     return changed
+
+
+def doubts(root: DataRoot, policy: Policy, cycle: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return, by run label (``smoke1``), why what lies on disk about an ended run is not what its evidence gives.
+
+    Every run that was judged is judged again, from its ledger, the labels and the policy; a file that says anything
+    else, or is gone, is named. A run that ended and was not judged yet needs its ledger only.
+    """
+    found = {}
+    for run in (cycle or {}).get("runs", []):
+        if run["state"] != "open":
+            try:
+                reason = _doubt(root, policy, cycle, run)
+            except SolidGreenError as error:
+                reason = f"{error.subject}: {error.found}"
+            except (AttributeError, KeyError, TypeError, ValueError) as error:  # signed anew by a hand that knew how
+                reason = f"evidence of {run['run_id']}: found another form than was written ({error!r})"
+            if reason:
+                found[f"{run['kind']}{run['ordinal']}"] = reason
+    return found
+
+
+def _doubt(root: DataRoot, policy: Policy, cycle: Mapping[str, Any] | None, run: Mapping[str, Any]) -> str | None:
+    run_id, folder = run["run_id"], root.run(run["run_id"])
+    ledger.closed(folder / LEDGER, run["state"])
+    written = jsonio.read_json_or_none(folder / GATES)
+    if written is None:
+        return None
+    if written.get("policy_sha256") != policy.sha256:
+        return f"{folder / GATES}: judged by another policy than this one"
+    again = judge_run(
+        root,
+        policy,
+        run_id=run_id,
+        kind=run["kind"],
+        ordinal=run["ordinal"],
+        cycle=cycle,
+        digests=written.get("digests") or {},
+        rehearsal_pacing=written.get("rehearsal_pacing") is True,
+    )
+    for name in sorted(again.files, key=lambda name: name != GATES):
+        path = folder / name
+        if not path.is_file():
+            return f"{path}: no file, though the run was judged"
+        if path.read_bytes() != again.files[name]:
+            return f"{path}: found other content than the evidence gives{_differing(written, again, name)}"
+    rows = root.day3_results.read_bytes() if root.day3_results.is_file() else b""
+    mine = b"".join(line for line in rows.splitlines(keepends=True) if _run_of(line) == run_id)
+    if mine != again.files[ROWS]:
+        return f"{root.day3_results}: found other rows of {run_id} than its evidence gives"
+    return None
+
+
+def _differing(written: Mapping[str, Any], again: Judgement, name: str) -> str:
+    """Return which gates a written file of gates has otherwise, in brackets; nothing for other files."""
+    entries = written.get("gates") if name == GATES else None
+    if not isinstance(entries, list):
+        return ""
+    given = [jsonio.to_plain(result) for result in again.results]
+    names = [entry["id"] for entry in given if entry not in entries]
+    return f" ({', '.join(names)})" if names else ""
 
 
 def append_rows(path: Path, run_id: str, rows: bytes) -> bool:
@@ -195,15 +262,22 @@ def document(value: Any) -> bytes:
 
 
 def read_run(
-    root: DataRoot, run_id: str, labels: Mapping[str, Mapping[str, Any]], *, kind: str, ordinal: int
+    root: DataRoot,
+    run_id: str,
+    labels: Mapping[str, Mapping[str, Any]],
+    *,
+    kind: str,
+    ordinal: int,
+    state: str = "open",
 ) -> Evidence:
     """Return what a run's ledger gives; no rows where there is none or it is damaged.
 
+    :param state: of the run in its cycle; one that is not open must have its end on record
     :raises IntegrityError: the ledger is of another run
     """
     path = root.run(run_id) / LEDGER
     try:
-        found = ledger.verify(path)
+        found = ledger.closed(path, state) if state != "open" and path.exists() else ledger.verify(path)
     except BadInput:
         return Evidence({}, (), None, None)
     except IntegrityError as error:
@@ -224,6 +298,11 @@ def read_run(
         active_minutes=round(found.active_s / 60, 4),
         missing=found.missing,
     )
+
+
+def _state(cycle: Mapping[str, Any] | None, run_id: str | None) -> str:
+    runs = (cycle or {}).get("runs", [])
+    return next((str(run["state"]) for run in runs if run["run_id"] == run_id), "open")
 
 
 def _first_smoke(cycle: Mapping[str, Any] | None) -> str | None:
@@ -248,51 +327,80 @@ def registration_tally(
     policy: Policy,
     run: Mapping[str, Any],
     cycle: Mapping[str, Any] | None,
-    digests: Mapping[str, str] | None,
+    digests: Mapping[str, str | None] | None,
+    *,
+    labels: Mapping[str, Mapping[str, Any]],
 ) -> Tally | None:
     """Return which inputs are not what the cycle registered; None when nothing was registered.
 
     Compared is what lies on disk (policy, labels, the manifest and documents the cases came from), what the run says it
-    used (cases, verdict map), and every digest in *digests*.
+    used (target, cases and which of them, request template, verdict map), and *digests*. A registered name that none
+    of these tells is a fault: what nobody looked at did not stay the same.
     """
     registration = (cycle or {}).get("registration")
     if not registration or not run:
         return None
-    cases, labels = jsonio.read_json_or_none(root.cases) or {}, jsonio.read_json_or_none(root.labels) or {}
+    cases, sealed = jsonio.read_json_or_none(root.cases) or {}, jsonio.read_json_or_none(root.labels) or {}
     seen: list[tuple[str, str | None]] = [
         ("policy", policy.sha256),
         ("manifest", cases.get("manifest_sha256")),
-        ("manifest", labels.get("manifest_sha256")),
-        ("labels", jsonio.digest({case: {"case_id": case, **row} for case, row in labels.get("labels", {}).items()})),
+        ("manifest", sealed.get("manifest_sha256")),
+        ("labels", jsonio.digest({case: {"case_id": case, **row} for case, row in labels.items()})),
         ("documents", jsonio.digest({case["case_id"]: case["content_sha256"] for case in cases.get("cases", [])})),
+        ("request_template", run.get("request_template_sha256")),
         ("verdict_map", run.get("verdict_map_sha256")),
-        *(digests or {}).items(),
     ]
     known: Mapping[str, Any] = registration["digests"]
-    compared = [(name, known[name] == value) for name, value in seen if value and name in known]
-    if "cases_sha256" in run:
-        same = root.cases.is_file() and jsonio.sha256_file(root.cases) == run["cases_sha256"]
-        compared.append(("cases of the run", same))
-    compared.append(("order (the run began first)", parse(str(run["at"])) >= parse(str(registration["at"]))))
+    seen = [(name, value) for name, value in seen if name in known]
+    seen += [(name, value) for name, value in (digests or {}).items()]
+    compared = [(name, name in known and known[name] == value) for name, value in seen]
+    compared += [(f"{name} (nobody looked)", False) for name in sorted({*known} - {name for name, _ in seen})]
+    url = (run.get("target") or {}).get("url")
+    same_cases = root.cases.is_file() and jsonio.sha256_file(root.cases) == run.get("cases_sha256")
+    compared += [
+        ("target url", url is not None and url == (registration.get("target") or {}).get("url")),
+        ("cases of the run", same_cases),
+        ("selection of the run", _drawn(policy, run, labels)),
+        ("order (the run began first)", parse(str(run["at"])) >= parse(str(registration["at"]))),
+    ]
     faults = dict.fromkeys(name for name, same in compared if not same)
     return Tally(tuple(faults), len(compared))
 
 
-def _prior(root: DataRoot, kind: str) -> Mapping[str, Any] | None:
+def _drawn(policy: Policy, run: Mapping[str, Any], labels: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Tell whether the run is over the cases that the plan has it over: those drawn for a smoke, all in a full run."""
+    selection = list(run.get("selection") or ())
+    if run.get("kind") == "full":
+        return sorted(selection) == sorted(labels)
+    try:
+        rows = [Label(**{"case_id": case, **row}) for case, row in labels.items()]
+        return selection == draw(rows, policy.smoke["strata"], int(policy.smoke["seed"]))
+    except (BadInput, TypeError):
+        return False
+
+
+def _prior(root: DataRoot, kind: str, cycle: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the metrics of the latest run of that kind in an earlier cycle, None where there is none."""
     for snapshot in sorted(root.results.glob(f"{SNAPSHOT_PREFIX}*"), reverse=True):
-        cycle = jsonio.read_json_or_none(snapshot / "cycle.json") or {}
-        for run in reversed([run for run in cycle.get("runs", []) if run["kind"] == kind]):
+        earlier = jsonio.read_json_or_none(snapshot / "cycle.json") or {}
+        if earlier.get("cycle_id") == (cycle or {}).get("cycle_id"):
+            continue  # taken within this cycle: a run is not its own past
+        for run in reversed([run for run in earlier.get("runs", []) if run["kind"] == kind]):
             summary = jsonio.read_json_or_none(snapshot / "runs" / run["run_id"] / METRICS)
             if summary and summary["total"]:
                 return summary
     return None
 
 
-def _known_errors(root: DataRoot, cycle: Mapping[str, Any] | None) -> set[str] | None:
-    """Return the kinds of infrastructure error that the cycle's smokes showed, None without both of them."""
-    smokes = [run["run_id"] for run in (cycle or {}).get("runs", []) if run["kind"] == "smoke"]
-    summaries = [jsonio.read_json_or_none(root.run(run_id) / METRICS) for run_id in smokes]
-    if len(smokes) < 2 or not all(summaries):
+def _known_errors(
+    root: DataRoot, cycle: Mapping[str, Any] | None, labels: Mapping[str, Mapping[str, Any]]
+) -> set[str] | None:
+    """Return the kinds of infrastructure error that the records of the cycle's smokes show, None without both."""
+    smokes = [run for run in (cycle or {}).get("runs", []) if run["kind"] == "smoke"]
+    shown = [
+        read_run(root, run["run_id"], labels, kind="smoke", ordinal=run["ordinal"], state=run["state"]).rows
+        for run in smokes
+    ]
+    if len(smokes) < 2 or not all(shown):
         return None
-    return {kind for summary in summaries if summary for kind in summary["error_classes"]}
+    return {kind for rows in shown for kind in metrics.error_classes(rows)}

@@ -150,6 +150,22 @@ def verify(path: Path) -> Ledger:
     return ledger
 
 
+def closed(path: Path, state: str) -> Ledger:
+    """Return what the ledger of a run says that its cycle calls ended: it must be whole and end in the same way.
+
+    :param state: the run's state in the cycle, ``finished`` or ``stopped``
+    :raises IntegrityError: it is gone, broken, or says otherwise
+    """
+    try:
+        ledger = verify(path)
+    except BadInput as error:
+        raise _tampered(str(path), f"no record of a run that the cycle calls {state}", "its whole record") from error
+    ended = "no end" if ledger.end is None else f"the end {ledger.end.get('state')!r}"
+    if ledger.end is None or (ledger.end.get("state") == "finished") is not (state == "finished"):
+        raise _tampered(str(path), f"{ended} in the record of a run that the cycle calls {state}", "one and the same")
+    return ledger
+
+
 def _follow(ledger: Ledger, line: bytes, number: int) -> None:
     """Take the record of a line into the ledger, if it is the one that follows."""
     where = f"{ledger.path} line {number}"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from . import jsonio
 from .check import Check, Status
 from .clock import Clock, parse, stamp
 from .errors import BadInput
@@ -20,6 +21,8 @@ ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x
 MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:[.,](\d{1,6})\d*)? ?(Z|UTC|[+-]\d{2}:?\d{2})?")
 READ_LIMIT = 8_000_000
 SAMPLES = 3
+#: Longest id that is made of a pattern.
+SLUG = 40
 
 #: What must not leave a log, should a service have written it.
 SECRETS = (
@@ -83,7 +86,9 @@ class Expectation:
             pattern = re.compile(given["pattern"])
         except re.error as error:
             raise BadInput(name, found=str(error), need="a regular expression", next_step=step) from error
-        slug = re.sub(r"\W+", "-", given["pattern"]).strip("-").lower()[:40]
+        slug = re.sub(r"\W+", "-", given["pattern"]).strip("-").lower()
+        if len(slug) > SLUG:  # long patterns often begin alike
+            slug = f"{slug[: SLUG - 7]}-{jsonio.digest(given['pattern'])[:6]}"
         return cls(**{"id": f"log:{slug}", **options}, pattern=pattern)
 
 

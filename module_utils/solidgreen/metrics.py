@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ FIELDS = (
     "matched",
     "outcome",
     "attempts",
+    "healed_errors",
     "retries_429",
     "duration_seconds",
     "wait_seconds",
@@ -132,6 +134,7 @@ def _row(registration: Mapping[str, Any], record: Mapping[str, Any], label: Mapp
         "matched": comparable and actual == label["expected"],
         "outcome": record.get("outcome", UNKNOWN),
         "attempts": len(attempts),
+        "healed_errors": [_error_class(attempt) for attempt in attempts[:-1] if attempt.get("http_status") != 429],
         "retries_429": sum(1 for attempt in attempts if attempt.get("http_status") == 429),
         "duration_seconds": attempts[-1].get("duration_s") if attempts else None,
         "wait_seconds": round(sum(attempt.get("wait_s") or 0.0 for attempt in attempts), 6),
@@ -146,6 +149,12 @@ def _row(registration: Mapping[str, Any], record: Mapping[str, Any], label: Mapp
         "language": label.get("language", ""),
         "parent": label.get("parent", ""),
     }
+
+
+def _error_class(attempt: Mapping[str, Any]) -> str:
+    """Return the kind of error of an attempt that was tried again, by the names of the outcomes."""
+    status = attempt.get("http_status")
+    return f"infra_unavailable {status}" if status == 503 else "transport_error"
 
 
 def _error(record: Mapping[str, Any]) -> str:
@@ -224,7 +233,6 @@ def summarise(rows: Sequence[Mapping[str, Any]], level: float = LEVEL) -> dict[s
     total, answered, hits = len(frame), int(comparable.sum()), int(matched.sum())
     confusion = _confusion(frame)
     critical = frame.loc[(frame["expected_verdict"] == "reject") & (frame["actual_verdict"] == "pass"), "case_id"]
-    infrastructure = frame.loc[frame["outcome"].isin(INFRASTRUCTURE)]
     rejects, passes = confusion["reject"], confusion["pass"]
     blocked = sum(row["blocked"] for row in confusion.values())
     started, finished = _moments(frame["started_at"]), _moments(frame["finished_at"])
@@ -254,7 +262,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], level: float = LEVEL) -> dict[s
         "classes": {name: _class(confusion, name) for name in VERDICTS},
         "by_scenario": _by_scenario(frame),
         "outcomes": _counts(frame["outcome"]),
-        "error_classes": _counts(infrastructure["outcome"] + infrastructure["http_status"].map(_status_suffix)),
+        "error_classes": error_classes(ordered),
         "started_at": min(started) if started else None,
         "finished_at": max(finished) if finished else None,
         "duration_minutes": _minutes(min(started), max(finished)) if started and finished else None,
@@ -304,8 +312,15 @@ def _counts(values: pd.Series[Any]) -> dict[str, int]:
     return {str(key): int(count) for key, count in sorted(values.value_counts().items(), key=lambda item: str(item[0]))}
 
 
-def _status_suffix(status: object) -> str:
-    return f" {int(status)}" if isinstance(status, (int, float)) and status == status else ""
+def error_classes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how often each kind of infrastructure error was met, whether it ended its case or a retry healed it."""
+    met: Counter[str] = Counter()
+    for row in rows:
+        met.update(row.get("healed_errors") or ())
+        if row["outcome"] in INFRASTRUCTURE:
+            status = row.get("http_status")
+            met[row["outcome"] if status is None else f"{row['outcome']} {status}"] += 1
+    return dict(sorted(met.items()))
 
 
 def _only(values: pd.Series[Any]) -> Any:

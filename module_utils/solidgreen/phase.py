@@ -248,6 +248,13 @@ def _refusal(number: int, broken: Mapping[str, Any]) -> SolidGreenError:
     return refusal
 
 
+def _words(error: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    """Return what a failed task said, its subject first."""
+    if error.get("found"):
+        return ": ".join(str(error[key]) for key in ("subject", "found") if error.get(key))
+    return str(result.get("msg") or "a task that failed without a word")
+
+
 def _broken(policy: Policy, number: int, result: Mapping[str, Any], clock: Clock) -> Check:
     code = result.get("exit_code")
     error = result.get("error") or {}
@@ -255,7 +262,7 @@ def _broken(policy: Policy, number: int, result: Mapping[str, Any], clock: Clock
         id="phase-completed",
         title="Every task of the phase ran",
         status=Status.FAIL if number not in RUN_PHASES or code in JUDGED else Status.INCONCLUSIVE,
-        seen=str(error.get("found") or result.get("msg") or "a task that failed without a word")[:500],
+        seen=_words(error, result)[:500],
         needed=str(error.get("need") or "every task of the phase to end without an error"),
         next_step=str(
             error.get("next") or f"read the task's output, mend its cause, then invoke phase --only {number}"

@@ -18,7 +18,8 @@ from .errors import BadInput
 
 OPERATORS = (">=", ">", "<=", "<", "==")
 SEVERITIES = ("advisory", "review", "hard")
-
+#: Digest of what the shipped policy/day3.yml says, whatever its comments: an edited file cannot pass for it.
+SHIPPED = "7d5fb0d158e85305c77645d987b5394f667479a476b80090bf9c675efcba847c"
 
 #: Every phase reads the policy; the parser in C does it in a tenth of the time, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -176,29 +177,70 @@ def load(path: Path, schema_path: Path) -> Policy:
     )
 
 
-def deviations(policy: Policy, shipped: Policy) -> list[Deviation]:
-    """Return every number in which *policy* differs from the *shipped* one, gates first.
+def deviations(policy: Policy, shipped: Policy | None) -> list[Deviation]:
+    """Return everything in which *policy* differs from the *shipped* one, gates first.
 
     A gate is loosened by an easier threshold, a smaller minimum n, a milder severity, another metric, or by being left
-    out; a tightened gate is said and caps nothing. Any other changed number counts as loosened.
+    out, a checklist by evidence that it no longer asks for; what was tightened is said and caps nothing. Any other
+    changed number counts as loosened. Words are not compared number by number, only said to differ.
+
+    :param shipped: None, or a policy that is not :data:`SHIPPED` either, cannot tell what was changed: that loosens
     """
-    found: list[Deviation] = []
+    mine = jsonio.digest(policy.data)
+    if mine == SHIPPED:
+        return []
+    if shipped is None or jsonio.digest(shipped.data) != SHIPPED:
+        return [Deviation(f"the policy is not the shipped one (digest {mine[:12]})", loosens=True)]
+    found = [*_gates(policy, shipped), *_phases(policy, shipped), *_sections(policy, shipped)]
+    return found or [Deviation("the policy has other words than the shipped one", loosens=False)]
+
+
+def _gates(policy: Policy, shipped: Policy) -> Iterator[Deviation]:
     mine, theirs = ({gate.key: gate for gate in p.gates} for p in (policy, shipped))
     for key, gate in theirs.items():
         name = f"gate {key[0]}:{key[1]}"
         if key not in mine:
-            found.append(Deviation(f"{name} is left out", loosens=True))
+            yield Deviation(f"{name} is left out", loosens=True)
         elif mine[key] != gate:
-            found += _gate_deviations(name, mine[key], gate)
-    found += [Deviation(f"gate {key[0]}:{key[1]} is added", loosens=False) for key in mine if key not in theirs]
+            yield from _gate_deviations(name, mine[key], gate)
+    yield from (Deviation(f"gate {key[0]}:{key[1]} is added", loosens=False) for key in mine if key not in theirs)
+
+
+def _phases(policy: Policy, shipped: Policy) -> Iterator[Deviation]:
+    """Yield the evidence a checklist no longer asks for, asks for of fewer stacks, or asks for in addition."""
+    for mine, plan in zip(policy.phases, shipped.phases, strict=True):
+        asked, planned = _evidence(mine), _evidence(plan)
+        name = f"phase {plan.number} ({plan.name})"
+        for pattern, managed_only in planned.items():
+            if pattern not in asked:
+                yield Deviation(f"{name} asks for no check {pattern}", loosens=True)
+            elif asked[pattern] and not managed_only:
+                yield Deviation(f"{name} asks for {pattern} of managed stacks only", loosens=True)
+            elif managed_only and not asked[pattern]:
+                yield Deviation(f"{name} asks for {pattern} of every stack", loosens=False)
+        yield from (
+            Deviation(f"{name} asks for a check {pattern} too", loosens=False) for pattern in asked.keys() - planned
+        )
+        if mine.owners != plan.owners:
+            yield Deviation(f"{name} is owned by {', '.join(mine.owners)}", loosens=False)
+
+
+def _evidence(phase: PhaseSpec) -> dict[str, bool]:
+    """Return pattern to whether it is asked of managed stacks only."""
+    asked: dict[str, bool] = {}
+    for box in phase.checklist:
+        for pattern in box.evidence:
+            asked[pattern] = asked.get(pattern, True) and box.managed_only
+    return asked
+
+
+def _sections(policy: Policy, shipped: Policy) -> Iterator[Deviation]:
     for section in ("dataset", "smoke", "pacing", "confidence", "freshness"):
         before, after = _leaves(shipped.data[section]), _leaves(policy.data[section])
-        found += [
-            Deviation(f"{section}.{key} is {after.get(key)}, the plan has {before.get(key)}", loosens=True)
-            for key in sorted({*before, *after})
-            if before.get(key) != after.get(key)
-        ]
-    return found
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                text = f"{section}.{key} is {after.get(key)}, the plan has {before.get(key)}"
+                yield Deviation(text, loosens=True)
 
 
 def _gate_deviations(name: str, mine: GateSpec, plan: GateSpec) -> Iterator[Deviation]:

@@ -6,7 +6,6 @@ What cannot be a data set of the plan (counts, verdicts of a scenario) is refuse
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from .check import Check, Status, overall
 from .errors import BadInput, ExitCode
 from .manifest import SCENARIOS, Label, Manifest
 from .request import Template
+from .selection import draw, rank
 from .verdict import VERDICTS
 
 LABELS_SCHEMA = "solidgreen/labels/1"
@@ -127,32 +127,6 @@ def require_counts(manifest: Manifest, dataset: Mapping[str, Any]) -> Check:
         f"{sum(wanted.values())} cases in the scenarios of the policy",
         facts=facts,
     )
-
-
-def rank(seed: int, purpose: str, case_id: str) -> str:
-    """Return the place of a case in a drawing: of the seed and the case alone, so that new rows move no other."""
-    return hashlib.sha256(f"{seed}:{purpose}:{case_id}".encode()).hexdigest()
-
-
-def draw(labels: Sequence[Label], strata: Mapping[str, int], seed: int) -> list[str]:
-    """Return case ids, as many of each scenario as *strata* asks for, in an order that tells nothing.
-
-    :raises BadInput: a scenario has too few cases
-    """
-    drawn: list[str] = []
-    for scenario, size in strata.items():
-        members = sorted(
-            (label.case_id for label in labels if label.scenario == scenario), key=lambda i: rank(seed, "draw", i)
-        )
-        if len(members) < size:
-            raise BadInput(
-                f"smoke stratum {scenario}",
-                found=f"{len(members)} cases",
-                need=f"{size}",
-                next_step="complete the data set or change smoke.strata in the policy",
-            )
-        drawn += members[:size]
-    return sorted(drawn, key=lambda case_id: rank(seed, "order", case_id))
 
 
 def _probe(labels: Sequence[Label], smoke: set[str], seed: int) -> list[str]:

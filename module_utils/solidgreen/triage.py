@@ -82,10 +82,27 @@ def checks(observations: Sequence[Mapping[str, Any]], *, owner: str = OWNER) -> 
     """Return the checks of phase 2 over probe cases: not all blocked, documents read, verdicts readable."""
     diagnosis = diagnose(observations)
     return [
+        _answered(diagnosis, owner),
         _not_uniformly_blocked(diagnosis, owner),
         _reading_proven(diagnosis, owner),
         _verdicts_readable(diagnosis, owner),
     ]
+
+
+def _answered(diagnosis: Diagnosis, owner: str) -> Check:
+    total, answers = diagnosis.facts["observations"], diagnosis.facts["answers"]
+    status = Status.INCONCLUSIVE if not total else Status.PASS if answers == total else Status.FAIL
+    kinds = ", ".join(f"{count} x {name}" for name, count in diagnosis.facts["outcomes"].items() if name != "answer")
+    words = next(iter(diagnosis.facts["errors"]), "")
+    return Check(
+        id="cases-answered",
+        title="Every probe case got an answer",
+        status=status,
+        seen=f"{answers} of {total} answered" + (f"; {kinds} ({words})" if kinds else ""),
+        needed="an answer with a verdict for each",
+        next_step="" if status is Status.PASS else diagnosis.next_step,
+        owner=owner if status is Status.PASS else diagnosis.owner,
+    )
 
 
 def _not_uniformly_blocked(diagnosis: Diagnosis, owner: str) -> Check:

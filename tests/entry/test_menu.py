@@ -83,9 +83,15 @@ def test_the_command_is_echoed_and_its_code_kept(capfd: pytest.CaptureFixture[st
     [
         ("go", {"env": "nowhere"}, "environment 'nowhere': found no such inventory"),
         ("go", {"level": "green"}, "option --level: found 'green', need solid or local"),
-        ("phase", {}, "option --only: found -1, need a phase, 0 to 5"),
-        ("phase", {"only": 6}, "option --only: found 6, need a phase, 0 to 5"),
-        ("phase", {"only": 1, "env": "nowhere"}, "environment 'nowhere'"),
+        ("phase", {}, "option --only: found none, need a phase, 0 to 5"),
+        ("phase", {"only": "x"}, "option --only: found x, need a phase, 0 to 5"),
+        ("go", {"min_interval": "abc"}, "option --min-interval: found 'abc', need seconds, more than 0"),
+        ("go", {"min_interval": "-1"}, "option --min-interval: found '-1', need seconds, more than 0"),
+        ("go", {"min_interval": "0"}, "option --min-interval: found '0', need seconds, more than 0"),
+        ("go", {"extra": ["foo"]}, "option --extra: found 'foo', need name=value"),
+        ("go", {"extra": ["{bad"]}, "option --extra: found '{bad', need name=value"),
+        ("phase", {"only": "6"}, "option --only: found 6, need a phase, 0 to 5"),
+        ("phase", {"only": "1", "env": "nowhere"}, "environment 'nowhere'"),
         ("rollback", {"point": "R2", "env": "nowhere"}, "environment 'nowhere'"),
         ("status", {"env": "nowhere"}, "environment 'nowhere'"),
         ("stack.up", {"env": "nowhere"}, "environment 'nowhere'"),
@@ -134,3 +140,18 @@ def test_every_phase_has_its_playbook() -> None:
     assert list(verbs.NAMES.items()) == list(
         enumerate(("freeze", "infrastructure", "configuration", "smoke", "full", "production"))
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [(["nonsense"], "'nonsense'"), (["go", "--bogus"], "'--bogus'"), (["rollback", "R2"], "'R2'")],
+    ids=["a verb", "an option", "a positional word"],
+)
+def test_a_word_the_menu_does_not_know_is_bad_input_in_one_sentence(words: list[str], found: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "program.py"), *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 13
+    assert found in done.stderr
+    assert "Next: ./run --help VERB" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

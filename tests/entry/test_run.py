@@ -243,11 +243,11 @@ def test_without_a_python_that_will_do_one_sentence_says_so(
     assert sentence in done.stderr
 
 
-def test_the_verb_reaches_invoke_word_by_word_from_any_folder(made: Path, tmp_path: Path) -> None:
+def test_the_verb_reaches_the_menu_word_by_word_from_any_folder(made: Path, tmp_path: Path) -> None:
     done = shell(made, "go", "--fix", "two words", "--env", "$HOME", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     words = re.findall(r"^\[(.*)\]$", done.stdout, flags=re.MULTILINE)
-    assert words == ["-m", "invoke", "--search-root", str(made), "go", "--fix", "two words", "--env", "$HOME"]
+    assert words == [f"{made}/scripts/program.py", "go", "--fix", "two words", "--env", "$HOME"]
     assert f"CONFIG={made}/ansible.cfg" in done.stdout
     assert done.stderr == ""
 
@@ -256,7 +256,7 @@ def test_a_link_to_the_script_finds_its_folder(made: Path, tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(made / "run")
     (tmp_path / "run").symlink_to("link")
     done = shell(tmp_path, "status", cwd=Path("/"))
-    assert f"[{made}]" in done.stdout
+    assert f"[{made}/scripts/program.py]" in done.stdout
 
 
 @pytest.mark.parametrize("home", ["", "/nowhere/at/all"], ids=["empty", "missing"])

@@ -15,9 +15,11 @@ from solidgreen.paths import DataRoot
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
-from dataset import DATASET, SMOKE, write_all  # noqa: E402 - the folder of the unit tests is on the path only now
+from dataset import DATASET, EXPECTED, write_all  # noqa: E402 - the folder of the unit tests is on the path only now
 
 TEMPLATE = ROOT / "policy" / "request_template.yml"
+#: A smoke of all ten cases.
+SMOKE = {"size": 10, "seed": 7, "strata": dict.fromkeys(EXPECTED, 2)}
 DIGESTS = {"manifest": "0" * 64, "config": "1" * 64}
 
 
@@ -29,6 +31,7 @@ def data_root(folder: Path) -> DataRoot:
     parted = qualify.qualify(data, DATASET, SMOKE, data_root=root.root, template=request.load_template(TEMPLATE))
     write_json(root.cases, parted.cases)
     write_json(root.smoke_selection, parted.smoke)
+    write_json(root.qualified / "probe.json", parted.probe)
     clock = SystemClock()
     cycle.open_cycle(
         root,

@@ -83,21 +83,36 @@ def test_every_record_keeps_to_the_schema_and_none_to_a_label(tmp_path: Path, ru
     assert not [word for word in ("ocr_noise", "sanctions_tbml_shell", "expected", "scenario") if word in text]
 
 
-def test_a_selection_is_sent_in_its_order(tmp_path: Path, run_module: Any, api: SimpleApi) -> None:
+def test_the_smoke_sends_what_was_drawn_in_its_order(tmp_path: Path, run_module: Any, api: SimpleApi) -> None:
     root = data_root(tmp_path)
-    params = arguments(root, api.url, selection=str(root.smoke_selection), max_in_flight=1)
+    params = arguments(root, api.url, max_in_flight=1)
     run_module("day3_batch", params)
     template = request.load_template(Path(params["request_template"]))
     chosen = cases.load_selection(root.smoke_selection, cases.load(root.cases).cases)
     assert api.received == [request.build(case, template, root.root).body for case in chosen]
 
 
+@pytest.mark.parametrize("loss", ["end", "file"])
+def test_a_finished_run_that_lost_its_end_or_its_record_is_not_gone_on_with(
+    tmp_path: Path, run_module: Any, api: SimpleApi, loss: str
+) -> None:
+    root = data_root(tmp_path)
+    path = Path(run_module("day3_batch", arguments(root, api.url))["observations"])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    if loss == "end":
+        path.write_bytes(b"".join(lines[:-3]))
+    result = run_module("day3_batch", arguments(root, api.url))
+    assert (result["failed"], result["exit_code"], len(api.received)) == (True, 14, 10)
+    assert "a run that the cycle calls finished" in result["msg"]
+
+
 def test_a_probe_is_a_run_of_its_own_each_time(tmp_path: Path, run_module: Any, api: SimpleApi) -> None:
     root = data_root(tmp_path)
-    params = arguments(root, api.url, kind="probe", selection=str(root.smoke_selection))
+    params = arguments(root, api.url, kind="probe", selection=str(root.qualified / "probe.json"))
     first, second = (run_module("day3_batch", params) for _ in range(2))
     assert first["run_id"] != second["run_id"]
-    assert (first["requests"], second["requests"]) == (5, 5)
+    assert (first["requests"], second["requests"]) == (4, 4)
     assert checks(first) == {"probe:forecast": "pass", "probe:run-complete": "pass"}
     assert (cycle.load(root) or {})["runs"] == []
     diagnosis = run_module("day3_triage_info", {"observations": first["observations"]})
@@ -148,6 +163,8 @@ def test_what_cannot_fit_the_budget_is_not_started(tmp_path: Path, run_module: A
         ({"verdict_map": "none.yml"}, "none.yml: found no readable file"),
         ({"request_template": "none.yml"}, "request template"),
         ({"cases": "none.json"}, "none.json: found no file"),
+        ({"selection": "mine.json"}, "selection of the smoke1 run: found mine.json, need none"),
+        ({"kind": "full", "selection": "mine.json"}, "selection of the full1 run: found mine.json, need none"),
         ({"ordinal": 3}, "smoke run 3: found a run the cycle does not have"),
         ({"ordinal": 2}, "smoke 1 not finished"),
         ({"deadline": "soon"}, "deadline: found soon"),

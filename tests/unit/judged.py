@@ -14,8 +14,10 @@ from solidgreen.check import Check, Status
 from solidgreen.clock import stamp
 from solidgreen.gates import Facts, GateResult, Pair
 from solidgreen.ledger import Writer
+from solidgreen.manifest import Label
 from solidgreen.metrics import VERDICTS, Tally
 from solidgreen.paths import DataRoot
+from solidgreen.selection import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_FILE, POLICY_SCHEMA = ROOT / "policy" / "day3.yml", ROOT / "schemas" / "policy.schema.json"
@@ -25,6 +27,8 @@ STATUS_OF = {"server_error": 500, "unprocessable": 422, "rate_limited": 429, "tr
 #: Cases by expected and actual verdict (or outcome), every one as it should be.
 SMOKE = {("pass", "pass"): 5, ("warn", "warn"): 5, ("reject", "reject"): 7, ("blocked", "blocked"): 3}
 FULL = {("pass", "pass"): 20, ("warn", "warn"): 20, ("reject", "reject"): 35, ("blocked", "blocked"): 15}
+URL = "http://127.0.0.1:8000/api/validate/"
+TEMPLATE_SHA256, MAP_SHA256 = "e" * 64, "f" * 64
 Counts = Mapping[tuple[str, str], int]
 
 
@@ -48,8 +52,15 @@ def counts(base: Counts, *moves: str) -> dict[tuple[str, str], int]:
     return changed
 
 
-def records(table: Counts, run_id: str, kind: str, ordinal: int, start: datetime = START) -> list[dict[str, Any]]:
-    """Return a registration and an observation a case, two seconds apart."""
+def records(
+    table: Counts,
+    run_id: str,
+    kind: str,
+    ordinal: int,
+    start: datetime = START,
+    ids: Mapping[str, Sequence[str]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a registration and an observation a case, two seconds apart; *ids* are the cases of each class."""
     made: list[dict[str, Any]] = [
         {
             "type": "registration",
@@ -63,7 +74,8 @@ def records(table: Counts, run_id: str, kind: str, ordinal: int, start: datetime
     for (expected, actual), count in table.items():
         for _ in range(count):
             number[expected] = number.get(expected, 0) + 1
-            made.append(observation(f"{expected[0]}-{number[expected]:03}", actual, run_id, start, len(made)))
+            taken = ids[expected][number[expected] - 1] if ids else f"{expected[0]}-{number[expected]:03}"
+            made.append(observation(taken, actual, run_id, start, len(made)))
     return made
 
 
@@ -97,12 +109,24 @@ def labels(*tables: Counts) -> dict[str, dict[str, Any]]:
             for number in range(1, total + 1):
                 made[f"{expected[0]}-{number:03}"] = {
                     "expected": expected,
-                    "scenario": "ocr_noise" if expected == "blocked" else expected,
+                    "scenario": scenario(expected, number),
                     "parent": f"P{number % 3}",
                     "source_type": "synthetic",
                     "language": "en",
                 }
     return made
+
+
+def scenario(expected: str, number: int) -> str:
+    if expected == "blocked":
+        return "ocr_noise"
+    return "sanctions_tbml_shell" if expected == "reject" and number > 20 else expected
+
+
+def drawn(root: DataRoot) -> list[str]:
+    """Return the smoke of the policy over the labels of that root."""
+    found = [Label(**{"case_id": case, **row}) for case, row in jsonio.read_json(root.labels)["labels"].items()]
+    return draw(found, shipped().smoke["strata"], shipped().smoke["seed"])
 
 
 def rows(table: Counts, run_id: str = "smoke1-x", kind: str = "smoke", ordinal: int = 1, minutes: float = 0) -> Any:
@@ -142,6 +166,11 @@ def write_cycle(root: DataRoot, runs: Sequence[tuple[str, str, int]], **changes:
         "labels": jsonio.digest(
             {case: {"case_id": case, **row} for case, row in jsonio.read_json(root.labels)["labels"].items()}
         ),
+        "documents": jsonio.digest(
+            {case["case_id"]: case["content_sha256"] for case in jsonio.read_json(root.cases)["cases"]}
+        ),
+        "request_template": TEMPLATE_SHA256,
+        "verdict_map": MAP_SHA256,
     }
     cycle = {
         "schema": "solidgreen/cycle/1",
@@ -152,7 +181,7 @@ def write_cycle(root: DataRoot, runs: Sequence[tuple[str, str, int]], **changes:
             "at": stamp(START - timedelta(minutes=1)),
             "digests": digests,
             "git": {"solidgreen": {"commit": "c" * 40, "clean": True}},
-            "target": {"url": "http://127.0.0.1:8000"},
+            "target": {"url": URL},
         },
         "runs": [{"run_id": r, "kind": k, "ordinal": o, "state": "finished"} for r, k, o in runs],
         "barred": None,
@@ -173,25 +202,41 @@ def write_data(root: DataRoot, *tables: Counts) -> None:
 
 
 def write_run(
-    root: DataRoot, table: Counts, run_id: str, kind: str, ordinal: int, minutes: float, **changes: Any
+    root: DataRoot,
+    table: Counts,
+    run_id: str,
+    kind: str,
+    ordinal: int,
+    minutes: float,
+    *,
+    end: str | None = "finished",
+    **changes: Any,
 ) -> None:
-    """Write a run's ledger by the batch's own writer; *changes* are to its registration."""
+    """Write a run's ledger by the batch's own writer; *changes* are to its registration, *end* is how it ended."""
     start = START + timedelta(minutes=minutes)
-    found = records(table, run_id, kind, ordinal, start)
+    chosen = drawn(root) if kind == "smoke" else None
+    ids = {name: [case for case in chosen if case[0] == name[0]] for name in VERDICTS} if chosen else None
+    found = records(table, run_id, kind, ordinal, start, ids)
     registration = {
         **{key: value for key, value in found[0].items() if key != "type"},
-        "selection": [record["case_id"] for record in found[1:]],
+        "selection": chosen or [record["case_id"] for record in found[1:]],
         "cases_sha256": jsonio.sha256_file(root.cases),
+        "request_template_sha256": TEMPLATE_SHA256,
+        "verdict_map_sha256": MAP_SHA256,
+        "target": {"url": URL, "authenticated": False},
         **changes,
     }
     path = root.run(run_id) / "observations.jsonl"
-    known = jsonio.digest([registration, minutes, found])
+    known = jsonio.digest([registration, minutes, found, end])
     if known in _LEDGERS:  # every record is fsynced: the same ledger is written once
         jsonio.write_bytes(path, _LEDGERS[known])
         return
     with Writer(path, registration, clock=TurnedClock(start)) as writer:
         for record in found[1:]:
             writer.append(record)
+        if end:
+            facts = {"state": end, "done": len(found) - 1, "unsent": len(writer.ledger.missing)}
+            writer.append({"type": "end", "at": found[-1]["finished_at"], **facts})
     _LEDGERS[known] = path.read_bytes()
 
 

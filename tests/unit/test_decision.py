@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from solidgreen.check import Check, Status
 from solidgreen.decision import Decision, decide
 from solidgreen.errors import BadInput
 from solidgreen.paths import DataRoot
-from solidgreen.policy import Deviation
+from solidgreen.policy import Deviation, PhaseSpec
 
 Change = Callable[[DataRoot], Any]
 
@@ -131,6 +132,18 @@ TABLE: list[tuple[str, str, list[Change], str, int, str]] = [
         14,
         "says pass over a check that did not",
     ),
+    (
+        "a pass that states a longer life than the policy gives",
+        "solid",
+        [in_phase(5, finished_at="2026-03-01T09:59:00Z", expires_at="2026-12-31T00:00:00Z")],
+        LOCAL,
+        11,
+        "phase 5 (production): its pass expired at 2026-03-01T13:59:00.000000Z",
+    ),
+    ("a pass from tomorrow", "solid", [in_phase(2, finished_at="2026-03-02T12:00:00Z")], NO_GO, 14, "which is not yet"),
+    ("a time that is none", "solid", [in_phase(2, finished_at="noon")], NO_GO, 14, "left a file that is no verdict"),
+    ("a code that is none", "solid", [in_phase(2, exit_code="x")], NO_GO, 14, "left a file that is no verdict"),
+    ("a code nobody knows", "local", [phase(2, "fail"), in_phase(2, exit_code=1)], NO_GO, 14, "phase 2, looked failed"),
     ("a status nobody knows", "solid", [in_phase(2, status="green")], NO_GO, 14, "left a file that is no verdict"),
     ("checks that are none", "solid", [in_phase(2, checks=[{"id": "x"}])], NO_GO, 14, "a file that is no verdict"),
     # the gates behind phases 3 and 4
@@ -274,3 +287,127 @@ def test_the_bundle_decides_by_what_lies_in_the_folder(tmp_path: Path) -> None:
     root = judged_root(tmp_path)
     made = bundle.make(root, shipped(), shipped=shipped(), level_asked="solid", now=NOW)
     assert made.decision == decided(root)
+
+
+# --- what the gates say against what the evidence says -------------------------------------------------------------
+
+
+def made(root: DataRoot) -> Decision:
+    return bundle.make(root, shipped(), shipped=shipped(), level_asked="solid", now=NOW).decision
+
+
+def in_ledger(run_id: str, old: bytes, new: bytes) -> Change:
+    def apply(root: DataRoot) -> None:
+        path = root.run(run_id) / "observations.jsonl"
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
+
+    return apply
+
+
+def better(document: dict[str, Any]) -> None:
+    gate = next(gate for gate in document["gates"] if gate["id"] == "accuracy_lower")
+    gate.update(seen="lower bound 0.999 (20 of 20, wilson 95%)", value=0.999)
+
+
+def without(file: Callable[[DataRoot], Path]) -> Change:
+    return lambda root: file(root).unlink()
+
+
+def of_run(run_id: str, name: str) -> Callable[[DataRoot], Path]:
+    return lambda root: root.run(run_id) / name
+
+
+def drop_rows(root: DataRoot) -> None:
+    lines = root.day3_results.read_bytes().splitlines(keepends=True)
+    root.day3_results.write_bytes(b"".join(line for line in lines if b'"run_id":"full1-c"' not in line))
+
+
+@pytest.mark.parametrize(
+    ("change", "label", "words"),
+    [
+        pytest.param(in_gates("smoke2-b", better), "smoke2", "gates.json: found other content", id="a better number"),
+        pytest.param(in_gates("full1-c", better), "full1", "gives (accuracy_lower)", id="and which"),
+        pytest.param(
+            in_gates("smoke1-a", lambda d: d.update(digests={"policy": "0" * 64})),
+            "smoke1",
+            "(registration)",
+            id="digest",
+        ),
+        pytest.param(
+            in_ledger("smoke1-a", b'"verdict":"warn"', b'"verdict":"pass"'),
+            "smoke1",
+            "observations.jsonl line",
+            id="edited",
+        ),
+        pytest.param(without(of_run("smoke1-a", "observations.jsonl")), "smoke1", "no record of a run", id="no ledger"),
+        pytest.param(without(of_run("full1-c", "results.jsonl")), "full1", "results.jsonl: no file", id="no rows"),
+        pytest.param(without(lambda root: root.labels), "smoke1", "labels.json: no file", id="no labels"),
+        pytest.param(
+            without(lambda root: root.day3_results), "smoke1", "found other rows of smoke1-a", id="no results"
+        ),
+        pytest.param(
+            in_gates("smoke1-a", lambda d: d.update(digests=["x"])), "smoke1", "another form", id="no digests"
+        ),
+        pytest.param(
+            edit(lambda root: root.cases, lambda d: d.update(cases=[{}])), "smoke1", "another form", id="cases"
+        ),
+        pytest.param(drop_rows, "full1", "found other rows of full1-c", id="rows of one run gone"),
+        pytest.param(
+            edit(lambda root: root.labels, lambda d: d["labels"]["w-001"].update(expected="reject")),
+            "smoke1",
+            "gates.json: found other content",
+            id="labels edited",
+        ),
+        pytest.param(
+            edit(of_run("full1-c", "metrics_summary.json"), lambda d: d.update(accuracy=1.5)),
+            "full1",
+            "metrics_summary.json: found other content",
+            id="metrics edited",
+        ),
+    ],
+)
+def test_a_file_that_its_evidence_does_not_give_is_not_believed(
+    tmp_path: Path, change: Change, label: str, words: str
+) -> None:
+    root = judged_root(tmp_path)
+    change(root)
+    found = made(root)
+    assert (found.decision, found.exit_code, found.level) == (NO_GO, 14, None)
+    assert any(reason.startswith(f"{label}: ") and words in reason for reason in found.reasons), found.reasons
+    assert found.phases["4" if label == "full1" else "3"] == "not believed"
+
+
+def test_a_failed_phase_over_tampered_evidence_says_both(tmp_path: Path) -> None:
+    root = judged_root(tmp_path, counts(SMOKE, "warn>reject 4"))
+    in_gates("smoke1-a", better)(root)
+    found = made(root)
+    assert (found.exit_code, found.phases["3"]) == (14, "fail")
+    assert "smoke1:accuracy_lower failed" in found.reasons[0]
+    assert any("found other content than the evidence gives" in reason for reason in found.reasons)
+
+
+def test_a_run_that_ended_and_was_not_judged_yet_is_open_and_not_doubted(tmp_path: Path) -> None:
+    root = judged_root(tmp_path)
+    for name in ("gates.json", "results.jsonl"):
+        (root.run("full1-c") / name).unlink()
+    found = made(root)
+    assert (found.decision, found.exit_code) == (OPEN, 11)
+    assert "without the gates of full1" in found.deciding
+
+
+#: Ids of the checks that a whole rehearsal left, phase by phase.
+LEFT = json.loads((ROOT / "tests" / "fixtures" / "phase_checks.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("spec", shipped().phases, ids=lambda spec: spec.name)
+def test_the_checks_a_real_run_leaves_answer_everything_the_policy_asks(spec: PhaseSpec) -> None:
+    assert spec.unseen(LEFT[str(spec.number)], managed=True) == []
+
+
+@pytest.mark.parametrize("spec", shipped().phases, ids=lambda spec: spec.name)
+def test_without_its_check_no_box_is_answered(spec: PhaseSpec) -> None:
+    for box in spec.checklist:
+        for pattern in box.evidence:
+            left = [name for name in LEFT[str(spec.number)] if not fnmatchcase(name, pattern)]
+            assert (box, pattern) in spec.unseen(left, managed=True)

@@ -8,10 +8,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from judged import FULL, ROOT, RUNS, SMOKE, Counts, counts, rows, shipped, write_root, write_run
+from clocks import TurnedClock
+from judged import FULL, ROOT, RUNS, SMOKE, Counts, counts, labels, rows, shipped, write_root, write_run
 from solidgreen import cycle, jsonio, judgement, metrics
 from solidgreen.check import Status
+from solidgreen.clock import parse
 from solidgreen.errors import BadInput, IntegrityError
+from solidgreen.ledger import Writer
 from solidgreen.paths import DataRoot
 
 
@@ -40,7 +43,7 @@ def test_three_good_runs_pass_every_gate_that_bears_on_them(tmp_path: Path) -> N
     assert outcome(found[1], "consistency") == "pass: 1.000 (20 of 20)"
     assert outcome(found[1], "drift") == "pass: 0"
     assert outcome(found[2], "new_errors") == "pass: 0 of 90"
-    assert outcome(found[0], "registration") == "pass: 0 of 6"
+    assert outcome(found[0], "registration") == "pass: 0 of 11"
     assert {result.id for result in found[0].results if result.status is not Status.PASS} == {"drift"}
 
 
@@ -167,6 +170,93 @@ def test_a_digest_handed_in_is_compared(tmp_path: Path) -> None:
     assert judge(root, digests={"policy": "f" * 64}).conclusion.exit_code == 14
 
 
+def test_a_registered_digest_that_nobody_hands_in_counts_as_changed(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    found = jsonio.read_json(root.cycle)
+    found["registration"]["digests"] |= {"config": "1" * 64, "images": None}
+    jsonio.write_json(root.cycle, found)
+    assert outcome(judge(root, digests={}), "registration").endswith(": config (nobody looked); images (nobody looked)")
+    assert judge(root, digests={"config": "1" * 64, "images": None}).conclusion.exit_code == 0
+    assert outcome(judge(root, digests={"config": None, "images": None}), "registration").endswith(": config")
+    extra = {"config": "1" * 64, "images": None, "more": "2" * 64}
+    assert outcome(judge(root, digests=extra), "registration").endswith(": more")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"target": {"url": "http://127.0.0.1:9/api/validate/"}}, "target url", id="another target"),
+        pytest.param({"target": {}}, "target url", id="a target nobody named"),
+        pytest.param({"request_template_sha256": "0" * 64}, "request_template", id="another request template"),
+        pytest.param({"verdict_map_sha256": None}, "verdict_map", id="no verdict map"),
+        pytest.param({"cases_sha256": "0" * 64}, "cases of the run", id="other cases"),
+    ],
+)
+def test_a_run_over_something_else_than_was_registered_fails_with_14(
+    tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    root = write_root(tmp_path)
+    (root.run("smoke1-a") / "observations.jsonl").unlink()
+    write_run(root, SMOKE, *RUNS[0], minutes=0, **changes)
+    found = judge(root)
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.FAIL, 14)
+    assert outcome(found, "registration").endswith(f": {named}")
+
+
+def handpicked(root: DataRoot, number: int) -> None:
+    """Write a run over other cases than the plan has it over: one exchanged in a smoke, one left out of a full run."""
+    run_id, kind, _ = RUNS[number]
+    path = root.run(run_id) / "observations.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    chosen = lines[0]["selection"]
+    swap: dict[str, str] = {}
+    if kind == "smoke":
+        other = next(case for case in labels(FULL) if case[0] == chosen[0][0] and case not in chosen)
+        swap = {chosen[0]: other}
+    else:
+        lines = [line for line in lines if line.get("case_id") != chosen[-1]]
+    path.unlink()
+    again = {key: value for key, value in lines[0].items() if key not in ("at", "prev_sha256", "sha256", "type")}
+    again["selection"] = [swap.get(case, case) for case in (chosen if swap else chosen[:-1])]
+    with Writer(path, again, clock=TurnedClock(parse(lines[0]["at"]))) as writer:
+        for line in lines[1:]:
+            record = {key: value for key, value in line.items() if key not in ("prev_sha256", "sha256")}
+            if "case_id" in record:
+                record["case_id"] = swap.get(record["case_id"], record["case_id"])
+            writer.append(record)
+
+
+@pytest.mark.parametrize("number", [0, 2], ids=["smoke", "full"])
+def test_a_handpicked_run_fails_with_14(tmp_path: Path, number: int) -> None:
+    root = write_root(tmp_path)
+    handpicked(root, number)
+    found = judge(root, number)
+    assert found.conclusion.exit_code == 14
+    assert "selection of the run" in outcome(found, "registration")
+
+
+@pytest.mark.parametrize("end", [None, "exhausted"], ids=["no end", "another end"])
+def test_a_run_that_the_cycle_calls_finished_and_its_record_does_not_fails_with_14(
+    tmp_path: Path, end: str | None
+) -> None:
+    root = write_root(tmp_path)
+    (root.run("smoke1-a") / "observations.jsonl").unlink()
+    write_run(root, SMOKE, *RUNS[0], minutes=0, end=end)
+    found = judge(root)
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.FAIL, 14)
+    assert "in the record of a run that the cycle calls finished" in outcome(found, "ledger")
+    assert outcome(found, "accuracy").startswith("inconclusive")
+
+
+def test_a_snapshot_of_the_same_cycle_is_not_its_past(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    first = judge(root)
+    snapshot = root.snapshot("20260301T130000Z")
+    jsonio.write_json(snapshot / "cycle.json", cycle.load(root))
+    write_summary(snapshot / "runs" / "smoke1-a" / "metrics_summary.json", SMOKE)
+    assert judge(root).files == first.files
+
+
 def test_without_a_cycle_the_registration_is_open(tmp_path: Path) -> None:
     root = write_root(tmp_path)
     root.cycle.unlink()
@@ -211,6 +301,7 @@ def write_summary(path: Path, table: Counts) -> None:
 
 def test_a_full_run_before_both_smokes_cannot_say_what_is_new(tmp_path: Path) -> None:
     root = write_root(tmp_path)
+    (root.run("smoke2-b") / "observations.jsonl").unlink()
     assert outcome(judge(root, 2), "new_errors").startswith("inconclusive")
 
 

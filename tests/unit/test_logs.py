@@ -46,7 +46,14 @@ def test_colour_codes_do_not_hide_what_a_line_says(log: Path) -> None:
     (check,) = checks(read(Source("api", log)), expect=("Application configuration.*stub_mode=False",))
     assert check.status is Status.PASS
     assert "\x1b" not in check.seen
-    assert check.id == "log:application-configuration-stub_mode-fals"
+    assert check.id == "log:application-configuration-stub_mo-1a73d4"
+
+
+def test_long_patterns_that_begin_alike_have_ids_of_their_own() -> None:
+    start = "the service has read its configuration and "
+    ids = {Expectation.from_value(start + rest, "expect").id for rest in ("knows the database", "knows the cache")}
+    assert len(ids) == 2
+    assert {len(name) for name in ids} == {len("log:") + 40}
 
 
 def test_a_pattern_that_is_missing_fails_and_no_line_at_all_is_inconclusive(log: Path, tmp_path: Path) -> None:

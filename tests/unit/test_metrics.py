@@ -60,6 +60,20 @@ def test_records_that_are_no_run_are_refused(change: Any, error: type[Exception]
         metrics.join(made, labels(SMOKE))
 
 
+def test_an_error_that_a_retry_healed_is_counted_too() -> None:
+    made = records(counts(SMOKE, "warn>server_error 1"), "smoke1-x", "smoke", 1)
+    last = made[1]["attempts"][0]
+    failed = ({"http_status": 503}, {"http_status": None, "reason": "reset"}, {"http_status": 429})
+    made[1]["attempts"] = [*({**last, **status} for status in failed), last]
+    found = metrics.join(made, labels(SMOKE))
+    assert (found[0]["comparable"], found[0]["healed_errors"]) == (True, ["infra_unavailable 503", "transport_error"])
+    assert metrics.summarise(found)["error_classes"] == {
+        "infra_unavailable 503": 1,
+        "server_error 500": 1,
+        "transport_error": 1,
+    }
+
+
 def test_the_summary_counts_as_the_plan_does() -> None:
     found = summary("warn>pass 1", "reject>pass 1", "pass>blocked 1", "blocked>rate_limited 1", "warn>server_error 1")
     assert (found["total"], found["comparable"], found["matched"]) == (20, 18, 15)

@@ -26,7 +26,15 @@ def check(name: str, status: str = "pass", text: str = "seen") -> Check:
 
 #: Check ids as the phases of the plan leave them.
 IDS = {
-    0: ["frozen", "snapshot", "maintenance-window", "lease", "restore-point:R1"],
+    0: [
+        "frozen",
+        "snapshot",
+        "maintenance-window",
+        "lease",
+        "restore-point:R1",
+        "restore-point:R2",
+        "restore-point:R3",
+    ],
     1: [
         "postgres-tcp",
         "redis-tcp",
@@ -36,10 +44,24 @@ IDS = {
         "healthz",
         "health-live",
         "validate",
+        "target-identity",
         "log-clean:api",
     ],
-    2: ["env-file:.env", "stub-mode", "log:startup", "not-uniformly-blocked", "reading-proven"],
-    5: ["api-healthz", "app", "rewrite"],
+    2: [
+        "target-identity",
+        "no-demonstration",
+        "env-file:.env",
+        "stub-mode",
+        "log:configuration",
+        "log:database",
+        "probe:run-complete",
+        "not-uniformly-blocked",
+        "reading-proven",
+        "verdicts-readable",
+        "log:ocr",
+        "log:document-type",
+    ],
+    5: ["api-healthz", "api-health-live", "api-validate", "app-root", "rewrite-api"],
 }
 
 
@@ -64,12 +86,12 @@ def again(root: DataRoot, level: str = "solid") -> Made:
 def test_the_last_screen_of_a_go(tmp_path: Path) -> None:
     _, found = made(tmp_path)
     assert found.screen("data/day3/results/DAY3_SIGNOFF.md") == [
-        "0  freeze          pass          5 checks   1 m 15 s",
-        "1  infrastructure  pass          9 checks   1 m 15 s",
-        "2  configuration   pass          5 checks   1 m 15 s",
-        "3  smoke           pass          41 checks  1 m 15 s",
-        "4  full            pass          17 checks  1 m 15 s",
-        "5  production      pass          3 checks   1 m 15 s",
+        "0  freeze          pass          7 checks   1 m 15 s",
+        "1  infrastructure  pass          10 checks  1 m 15 s",
+        "2  configuration   pass          12 checks  1 m 15 s",
+        "3  smoke           pass          47 checks  1 m 15 s",
+        "4  full            pass          19 checks  1 m 15 s",
+        "5  production      pass          5 checks   1 m 15 s",
         "=> REHEARSAL SOLID GREEN PENDING APPROVAL   (asked for: solid, reached)",
         "   decided by  smoke1:accuracy_lower: lower bound 0.839 (20 of 20, wilson 95%), need > 0.6; "
         "holds down to 17 of 20; 3 to spare",
@@ -83,7 +105,7 @@ def test_the_last_screen_of_a_no_go(tmp_path: Path) -> None:
     for number in (4, 5):
         root.phase(number).unlink()
     assert again(root).screen("x/DAY3_SIGNOFF.md")[3:8] == [
-        "3  smoke           FAIL          2 of 41 checks: smoke1:accuracy_lower, smoke2:accuracy_lower",
+        "3  smoke           FAIL          2 of 47 checks: smoke1:accuracy_lower, smoke2:accuracy_lower",
         "4  full            not run",
         "5  production      not run",
         "=> REHEARSAL NO-GO   (asked for: solid, not reached, exit 10)",
@@ -267,11 +289,10 @@ def test_a_folder_with_nothing_in_it_is_reported_too(tmp_path: Path) -> None:
 
 def test_a_loosened_policy_is_said_everywhere(tmp_path: Path) -> None:
     root, _ = made(tmp_path)
-    strict = replace(
-        shipped(), gates=tuple(replace(g, min_n=g.min_n + 1) for g in shipped().gates[:1]) + shipped().gates[1:]
-    )
-    found = bundle.make(root, shipped(), shipped=strict, level_asked="solid", now=NOW)
-    said = "gate smoke:comparable asks for n >= 20, the plan for 21"
+    pacing = {**shipped().pacing, "budget_minutes": 90}
+    loose = replace(shipped(), data={**shipped().data, "pacing": pacing})
+    found = bundle.make(root, loose, shipped=shipped(), level_asked="solid", now=NOW)
+    said = "pacing.budget_minutes is 90, the plan has 45"
     assert (found.decision.level, found.decision.exit_code) == ("local", 11)
     assert found.decision.deviations == (said,)
     assert "1 deviation from the plan" in found.screen("x")[6]
