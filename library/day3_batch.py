@@ -153,7 +153,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.day3_module import JOURNAL, finish, holder, journal
-from ansible.module_utils.solidgreen import batch, runner
+from ansible.module_utils.solidgreen import batch, cycle, runner
 from ansible.module_utils.solidgreen.client import Client, Target, open_session
 from ansible.module_utils.solidgreen.clock import SystemClock
 from ansible.module_utils.solidgreen.interrupt import Interrupt
@@ -192,7 +192,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         deadline=params["deadline"] or None,
     )
     starter = holder()
-    with Interrupt(gone=lambda: starter.alive() is False) as stop:
+    with Interrupt(gone=lambda: starter.alive() is False or cycle.is_barred(root)) as stop:
         report = batch.execute(
             order,
             Threads(Client(open_session(params["max_in_flight"]), target, clock).send),

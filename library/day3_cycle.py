@@ -54,6 +54,12 @@ options:
       The validation endpoint that is judged. Required for C(registered). What it is, whether it is a rehearsal and
       whether stub mode is on is its own word at C(/health/info) of the same origin; the inventory has no say.
     type: str
+  refuse:
+    description: >-
+      Whether C(registered) refuses changed inputs. After a run it must not: what changed then is a finding about the
+      run, and the gates say so.
+    type: bool
+    default: true
   token:
     description: Bearer token for the target, where it wants one.
     type: str
@@ -218,22 +224,26 @@ def registered(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     """Register the inputs, or compare them with what was registered."""
     params, clock = module.params, SystemClock()
     identity = inputs.identity(params["target_url"], token=params["token"])
-    inputs.require_real(identity)
-    inputs.require_same_target({n: jsonio.read_json_or_none(root.phase(n)) for n in (1, 2)}, identity)
+    if params["refuse"]:
+        inputs.require_real(identity)
+        inputs.require_same_target({n: jsonio.read_json_or_none(root.phase(n)) for n in (1, 2)}, identity)
     target = {**params["inputs"]["target"], "url": params["target_url"], **identity}
     given = fingerprint(root, {**params["inputs"], "target": target})
     facts = {**given.facts, "rehearsal": identity["rehearsal"]}
     if module.check_mode:
         return {"changed": cycle.require(root)["registration"] is None, "cycle_id": None, "digests": {}, "checks": []}
-    changed = cycle.register(root, digests=dict(given.digests), facts=facts, clock=clock)
+    changed = params["refuse"] and cycle.register(root, digests=dict(given.digests), facts=facts, clock=clock)
     now = cycle.require(root)
-    when = "registered" if changed else f"as registered at {now['registration']['at']}"
+    differing = cycle.drifted(now, given.digests)
+    when = "registered" if changed else f"as registered at {(now['registration'] or {}).get('at')}"
     check = Check(
         id="registration-unchanged",
         title="Inputs are the registered ones",
-        status=Status.PASS,
-        seen=f"{len(given.digests)} digests {when}",
+        status=Status.FAIL if differing else Status.PASS,
+        seen=f"{', '.join(differing)} changed" if differing else f"{len(given.digests)} digests {when}",
         needed="every input registered before the first request, and unchanged since",
+        next_step='invoke go --new-cycle --fix "what was changed"' if differing else "",
+        exit_code=14 if differing else None,
         owner="QA Lead",
         at=stamp(clock.now()),
         facts={"digests": dict(given.digests)},
@@ -259,6 +269,7 @@ def main() -> None:
             "lease_minutes": {"type": "float", "default": 90},
             "registry": {"type": "path"},
             "target_url": {"type": "str"},
+            "refuse": {"type": "bool", "default": True},
             "token": {"type": "str", "no_log": True},
             "inputs": {"type": "dict", "required": True, "options": INPUTS},
             **JOURNAL,

@@ -502,6 +502,11 @@ def mark(root: DataRoot, name: str, reason: str | None, *, clock: Clock) -> bool
     return change(root, edit)
 
 
+def is_barred(root: DataRoot) -> bool:
+    """Tell whether a rollback has barred the runs of the open cycle; a run under way stops for it."""
+    return bool((load(root) or {}).get("barred"))
+
+
 # --- active cycles -------------------------------------------------------------------------------------------------
 
 

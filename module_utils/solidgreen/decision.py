@@ -123,7 +123,7 @@ def decide(
     level = reached[-1] if reached else None
     asked = in_the_way[level_asked]
     first = _first(asked)
-    rehearsal = cycle.get("rehearsal") if cycle else None
+    rehearsal = _rehearsal(cycle, phases)
     name = LEVELS[level][1] if level else _without_level(in_the_way["local"])
     telling = [finding for finding in asked if finding.state != "not run"]
     return Decision(
@@ -259,6 +259,20 @@ def _cycle(cycle: Mapping[str, Any] | None, gate_files: Mapping[str, Mapping[str
         reason = f"{' and '.join(eased)} judged with a rehearsal's pacing, the target is none"
         found.append(Finding(None, "not believed", ExitCode.INTEGRITY, reason, NEW_CYCLE))
     return found
+
+
+def _rehearsal(cycle: Mapping[str, Any] | None, phases: Mapping[int, Mapping[str, Any] | None]) -> bool | None:
+    """Return whether the target calls itself a rehearsal: as registered, before that as phases 1 and 2 heard it."""
+    registered = cycle.get("rehearsal") if cycle else None
+    if registered is not None:
+        return bool(registered)
+    heard = [
+        check.get("facts", {}).get("rehearsal")
+        for number in (1, 2)
+        for check in (phases.get(number) or {}).get("checks", [])
+        if isinstance(check, Mapping) and check.get("id") == "target-identity"
+    ]
+    return bool(heard[-1]) if heard else None
 
 
 def _target(cycle: Mapping[str, Any] | None) -> list[Finding]:

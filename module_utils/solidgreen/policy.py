@@ -19,7 +19,7 @@ from .errors import BadInput
 OPERATORS = (">=", ">", "<=", "<", "==")
 SEVERITIES = ("advisory", "review", "hard")
 #: Digest of what the shipped policy/day3.yml says, whatever its comments: an edited file cannot pass for it.
-SHIPPED = "7d5fb0d158e85305c77645d987b5394f667479a476b80090bf9c675efcba847c"
+SHIPPED = "022766cfd0288080e3086aa153e7097d8ef5ec5230a6e3e79590adaf48ac596b"
 
 #: Every phase reads the policy; the parser in C does it in a tenth of the time, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -155,7 +155,7 @@ TABLE: list[tuple[str, str, list[Change], str, int, str]] = [
         [in_gates("smoke1-a", lambda d: d["gates"].pop(1))],
         NO_GO,
         14,
-        "smoke1 was judged without accuracy",
+        "smoke1 was judged without comparable",
     ),
     (
         "gates of another policy",

@@ -79,15 +79,15 @@ def test_every_number_is_where_other_parts_read_it() -> None:
     ("old", "new", "found"),
     [
         pytest.param("  cases: 90", "  cases: 90\n  colour: red", "the unknown key 'colour' in dataset", id="unknown"),
-        pytest.param("    min_n: 18", "    min_m: 18", "the unknown key 'min_m' in gates.1", id="unknown in a gate"),
+        pytest.param("    min_n: 18", "    min_m: 18", "the unknown key 'min_m' in gates.2", id="unknown in a gate"),
         pytest.param("  cases: 90", "  cases: 91", "91 cases, need 90, the sum of the scenarios", id="sum of cases"),
         pytest.param("  size: 20", "  size: 21", "21 cases, need 20, the sum of the strata", id="sum of strata"),
         pytest.param("    ocr_noise: 3", "    blurred: 3", "3 cases of blurred, need at most 0", id="unknown stratum"),
         pytest.param("    pass: 5\n", "    pass: 5\n    pass: 5\n", "the key 'pass' twice", id="key twice"),
         pytest.param("threshold: 0.70", "threshold: .nan", "nan, need a finite number", id="no number"),
-        pytest.param("threshold: 0.70", "threshold: most", "gates.1.threshold", id="threshold of words"),
-        pytest.param("threshold: 18/20", "threshold: 18/0", "gates.0.threshold", id="division by zero"),
-        pytest.param("metric: accuracy\n", "metric: vibes\n", "gates.1.metric", id="unknown metric"),
+        pytest.param("threshold: 0.70", "threshold: most", "gates.2.threshold", id="threshold of words"),
+        pytest.param("threshold: 18/20", "threshold: 18/0", "gates.1.threshold", id="division by zero"),
+        pytest.param("metric: accuracy\n", "metric: vibes\n", "gates.2.metric", id="unknown metric"),
         pytest.param("  - id: drift", "  - id: accuracy", "gate accuracy a second time", id="one name for two gates"),
         pytest.param('operator: "=="\n    threshold: 0\n', 'operator: "=="\n    threshold: 1\n', "== 1", id="equals 1"),
         pytest.param("    phase: 3\n    scope: smoke", "    scope: smoke", "with scope smoke", id="no phase"),
@@ -156,7 +156,7 @@ def test_a_gate_left_out_is_said_and_loosens(tmp_path: Path) -> None:
     document = yaml.safe_load(TEXT)
     document["gates"] = document["gates"][1:]
     found = policy.deviations(policy.load(written(tmp_path, yaml.safe_dump(document)), POLICY_SCHEMA), shipped())
-    assert [(deviation.text, deviation.loosens) for deviation in found] == [("gate smoke:comparable is left out", True)]
+    assert [(each.text, each.loosens) for each in found] == [("gate smoke:critical_false_pass is left out", True)]
 
 
 def test_the_shipped_policy_deviates_in_nothing(tmp_path: Path) -> None:
