@@ -14,6 +14,7 @@ from pathlib import Path
 
 from solidgreen.errors import BadInput
 from solidgreen.jsonio import write_bytes
+from solidgreen.manifest import COLUMNS
 from solidgreen.paths import DataRoot
 
 from .catalogue import Trade, trades
@@ -24,21 +25,6 @@ from .presentation import draft
 from .scans import Damage, faded, fax, moved_page, out_of_focus, scan, spilt, worn
 
 DEFAULT_SEED = 20260301
-COLUMNS = (
-    "case_id",
-    "source_type",
-    "source_path",
-    "bundle_id",
-    "scenario",
-    "expected_verdict",
-    "sensitivity_tag",
-    "contains_pii",
-    "language",
-    "notes",
-    "cleaned_path",
-    "synthetic_parent_id",
-    "run_enabled",
-)
 SCENARIOS = {
     "pass": (20, "pass"),
     "warn": (20, "warn"),
