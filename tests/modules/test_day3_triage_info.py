@@ -22,6 +22,7 @@ def test_an_api_that_blocks_everything_fails_with_a_diagnosis(tmp_path: Path, ru
     result = run_module("day3_triage_info", params, check=check)
     assert result["failed"] is False
     assert {item["id"]: item["status"] for item in result["checks"]} == {
+        "cases-answered": "pass",
         "not-uniformly-blocked": "fail",
         "reading-proven": "fail",
         "verdicts-readable": "pass",
