@@ -40,6 +40,10 @@ options:
     description: A new cycle was asked for, so that phase 0 is due whatever it left before.
     type: bool
     default: false
+  again:
+    description: The phase was asked for by itself, so that it runs although it passed. Runs never do.
+    type: bool
+    default: false
   stale:
     description: What the caller saw that makes an earlier pass worthless, in words; empty when nothing.
     type: str
@@ -144,6 +148,8 @@ def begun(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     plan = rules(module)
     phase.require_not_barred(root, number, plan)
     due = phase.Due(True, "a new cycle was asked for") if fresh else phase.due(root, number, plan, clock=clock)
+    if not due.due and module.params["again"] and number not in phase.RUN_PHASES:
+        due = phase.Due(True, "it was asked for")
     if not due.due and module.params["stale"]:
         due = phase.Due(True, module.params["stale"])
     if number > 0 and not (number == 5 and cycle.load(root) is None):
@@ -202,6 +208,7 @@ def main() -> None:
             "phase": {"type": "int", "choices": [0, 1, 2, 3, 4, 5], "required": True},
             "state": {"type": "str", "choices": ["begun", "concluded"], "required": True},
             "new": {"type": "bool", "default": False},
+            "again": {"type": "bool", "default": False},
             "stale": {"type": "str", "default": ""},
             "policy": {"type": "path", "required": True},
             "policy_schema": {"type": "path", "required": True},

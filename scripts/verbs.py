@@ -125,6 +125,7 @@ def phase(*, only: str, env: str, extra: Sequence[str] | None) -> End:
             f"playbooks/{PHASES[number].name}",
             ident=f"phase{number}-{inventory.name}",
             inventory=inventory,
+            extra={"cycle_again": True},
             arguments=extra_arguments(extra),
         )
     return ended(outcome, concluded(number))

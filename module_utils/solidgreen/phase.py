@@ -20,6 +20,8 @@ from .policy import PhaseSpec, Policy
 SCHEMA = "solidgreen/phase/1"
 #: Phases that spend the cycle's runs: their verdict stands for the cycle, a second look cannot change it.
 RUN_PHASES = (3, 4)
+#: Phases that look at what earlier ones set up: when those run again, so do these. The runs have the registration.
+RESTS_ON = {2: (1,), 5: (1, 2)}
 #: Exit codes that speak about the target or the evidence. Anything else that breaks a run phase leaves it open: the API
 #: that went away says nothing about its verdicts, and the unfinished run goes on.
 JUDGED = (ExitCode.NO_GO, ExitCode.INTEGRITY)
@@ -122,6 +124,10 @@ def due(root: DataRoot, number: int, policy: Policy, *, clock: Clock) -> Due:
                 next_step="invoke go --new-cycle",
             )
         return Due(True, f"its pass expired at {verdict['expires_at']}")
+    for earlier in RESTS_ON.get(number, ()):
+        ground = jsonio.read_json_or_none(root.phase(earlier)) or {}
+        if ground.get("finished_at", "") > verdict["finished_at"]:
+            return Due(True, f"{title(policy, earlier)} ran again since it passed")
     return Due(False, f"it passed at {verdict['finished_at']}")
 
 

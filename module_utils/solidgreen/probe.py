@@ -48,6 +48,7 @@ NEXT_STEPS = {
     "starting": "wait until the service has started, then probe again",
     "credentials": "correct user and password, or the file they are read from",
     "redirect": "correct the URL: a redirect is not the answer that was asked for",
+    "limited": "the rate limit is used up: wait for a minute, then probe again",
     "missing": "deploy the route, or correct the rewrite of the edge",
     "unhealthy": "read what the body names as failing and repair that",
     "answer": "read the service's log for this request",
@@ -477,7 +478,8 @@ def judge(answer: Answer, probe: Probe) -> Finding:
         if 300 <= answer.status < 400:
             wrong.append(("redirect", f"a redirect to {shown(answer.headers.get('location', 'nowhere'))}"))
         else:
-            wrong.append(("missing" if answer.status == 404 else "answer", detail(body)))
+            causes = {404: "missing", 429: "limited"}
+            wrong.append((causes.get(answer.status, "answer"), detail(body)))
     if probe.expect_content_type and answer.media_type != probe.expect_content_type.lower():
         wrong.append(("missing" if answer.media_type == "text/html" else "answer", ""))
     if probe.allow:

@@ -165,7 +165,7 @@ def _likeliest(facts: Mapping[str, Any]) -> tuple[str, str, str]:
     looked, reasons = facts["answers_looked_into"], facts["block_reasons"]
     top_error = next(iter(facts["errors"]), "")
     top_reason = next(iter(reasons), "")
-    logs = "look at the log of the API: docker-compose logs trdrhub-api --tail 120"
+    logs = "look at the last 120 lines of the API's log"
     if not facts["answers"]:
         return f"no answer at all ({top_error or 'nothing was sent'})", f"{logs}, then invoke phase --only 1", OWNER
     if not looked:

@@ -214,6 +214,11 @@ def test_a_pass_that_does_not_hold_any_more_is_set_aside(run_module, root, input
     assert run_module("day3_phase", base)["due"] is False
     assert run_module("day3_phase", {**base, "stale": "redis is gone"})["reason"] == "redis is gone"
     assert not root.phase(0).exists()
+    jsonio.write_json(root.phase(0), forever)
+    assert run_module("day3_phase", {**base, "again": True})["reason"] == "it was asked for"
+    for number in range(5):
+        jsonio.write_json(root.phase(number), forever)
+    assert run_module("day3_phase", {**base, "phase": 4, "again": True})["due"] is False
 
 
 def test_both_spellings_of_the_data_root_are_refused(run_module, root):

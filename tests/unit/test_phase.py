@@ -227,6 +227,16 @@ def test_a_new_cycle_leaves_the_earlier_verdict_for_its_archive(root, clock):
     assert root.phase(0).exists()
 
 
+def test_what_rests_on_a_phase_runs_again_when_that_phase_did(root, clock):
+    for number in range(6):
+        passed(root, number, clock)
+        clock.sleep(1)
+    assert not any(phase.due(root, number, POLICY, clock=clock).due for number in range(6))
+    passed(root, 1, clock)
+    assert [number for number in range(6) if phase.due(root, number, POLICY, clock=clock).due] == [2, 5]
+    assert "phase 1 (infrastructure) ran again" in phase.due(root, 5, POLICY, clock=clock).reason
+
+
 def test_barred_runs_are_refused_and_other_phases_are_not(root, clock):
     cycle.mark(root, "barred", "R3: smoke 1 failed", clock=clock)
     phase.require_not_barred(root, 1, POLICY)
