@@ -145,7 +145,8 @@ def rollback(*, point: str, undo: bool, env: str, check: bool, extra: Sequence[s
         )
     code, sentence = ended(outcome, finished)
     if code == 0:
-        print(f"{point} {'undone' if undo else 'holds'}{', only looked at' if check else ''}. Next: invoke status")
+        done = "undone" if undo else "in force"
+        print(f"{point} {'was only looked at, nothing was changed' if check else 'is ' + done}. Next: invoke status")
     return code, sentence
 
 
