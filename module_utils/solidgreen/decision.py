@@ -191,7 +191,10 @@ def _phase(
         if check is None:
             return Finding(number, status.value, code, f"{name} {status.value}: nothing was looked at", again)
         return Finding(number, status.value, code, _reason(number, check), check.next_step or again)
-    unseen = policy.phases[number].unseen((check.id for check in checks), managed=doc.get("managed") is not False)
+    driver = ((cycle.get("registration") or {}).get("target") or {}).get("driver", "external")
+    # Only a stack that is registered as someone else's is excused from showing its environment and logs.
+    managed = doc.get("managed") is not False or driver != "external"
+    unseen = policy.phases[number].unseen((check.id for check in checks), managed=managed)
     if unseen:
         return _not_believed(number, f"{name} says pass without a check {unseen[0][1]}", again)
     if expires is None or expires <= now:
@@ -249,7 +252,7 @@ def _cycle(cycle: Mapping[str, Any] | None, gate_files: Mapping[str, Mapping[str
         return [Finding(None, "not run", ExitCode.INCONCLUSIVE, "no cycle is open", "invoke go")]
     found = []
     if cycle.get("barred"):
-        reason = f"the runs are barred (rollback R3): {cycle['barred'].get('reason')}"
+        reason = f"the runs are barred: {cycle['barred'].get('reason')}"
         found.append(Finding(None, "fail", ExitCode.NO_GO, reason, f'{NEW_CYCLE} --fix "what was changed"'))
     if cycle.get("demonstration"):
         reason = f"demonstration mode (rollback R2): {cycle['demonstration'].get('reason')}"

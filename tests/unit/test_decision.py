@@ -183,7 +183,14 @@ TABLE: list[tuple[str, str, list[Change], str, int, str]] = [
     ),
     # the cycle
     ("no cycle", "solid", [lambda root: root.cycle.unlink()], "NO-GO", 14, "not of this cycle"),
-    ("a barred cycle", "solid", [in_cycle(barred={"reason": "smoke failed"})], NO_GO, 10, "barred (rollback R3)"),
+    (
+        "a barred cycle",
+        "solid",
+        [in_cycle(barred={"reason": "smoke failed"})],
+        NO_GO,
+        10,
+        "the runs are barred: smoke failed",
+    ),
     ("demonstration mode", "solid", [in_cycle(demonstration={"reason": "demo"})], OPEN, 11, "demonstration mode"),
     ("target never asked", "solid", [in_cycle(rehearsal=None)], "INCONCLUSIVE", 11, "nobody asked the target"),
     # caps
@@ -411,3 +418,16 @@ def test_without_its_check_no_box_is_answered(spec: PhaseSpec) -> None:
         for pattern in box.evidence:
             left = [name for name in LEFT[str(spec.number)] if not fnmatchcase(name, pattern)]
             assert (box, pattern) in spec.unseen(left, managed=True)
+
+
+@pytest.mark.parametrize(("driver", "level"), [("external", "solid"), ("compose", None), ("embedded", None)])
+def test_only_a_stack_registered_as_someone_elses_is_excused_from_its_logs(
+    tmp_path: Path, driver: str, level: str | None
+) -> None:
+    root = judged_root(tmp_path)
+    edit(lambda r: r.cycle, lambda document: document["registration"]["target"].update(driver=driver))(root)
+    without = [check for check in jsonio.read_json(root.phase(2))["checks"] if not check["id"].startswith("log:")]
+    in_phase(2, managed=False, checks=without)(root)
+    found = decided(root)
+    assert found.level == level
+    assert level or (found.exit_code, "says pass without a check log:" in found.deciding) == (14, True)
