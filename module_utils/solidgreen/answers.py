@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from . import jsonio
+from .text import visible
 
 MAX_DETAIL = 300
+_MAX_NAME = 100
+#: Values an answer may have: a body of nothing but brackets would take thirty times its size in memory.
+MAX_VALUES = 500_000
+#: Digits a number of an answer may have, so that each still fits a float.
+_MAX_DIGITS = 300
+#: A longer Retry-After counts as this one: no run waits ten years, and sums of times stay within the calendar.
+LONGEST_WAIT_S = 10 * 365 * 86400.0
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
+#: What is looked at of a text of which one line is kept.
+_LOOKED_AT = 4096
 #: Outcomes that say nothing about the case: only these are ever tried again.
 RETRIED = ("rate_limited", "infra_unavailable", "transport_error")
 #: What a failed attempt without an answer counts as, by its reason; every other reason is a transport error.
@@ -26,8 +42,11 @@ class Exchange:
         ``transport_error``, ``malformed`` or ``infra_unavailable``
     :param reason: ``ok``, ``http_<status>``, or what broke the attempt: ``timeout``, ``connect``, ``reset``, ``tls``,
         ``too_large``, ``undecodable``
-    :param retry_after_s: seconds the server asked for, None where it asked for none
+    :param retry_after_s: see :func:`parse_retry_after`; finite
+    :param body_sha256: of the body without its content coding, None where it did not arrive whole
     :param answer: the JSON object of an ``answer``
+    :param error_code: at most 100 visible signs, redacted
+    :param error_detail: one line of at most 300 visible signs, redacted
     """
 
     outcome: str
@@ -51,31 +70,54 @@ def broken(reason: str, duration_s: float, *, status: int | None = None, detail:
 
 
 def classify(
-    status: int, headers: Mapping[str, str], body: bytes, duration_s: float, *, now: datetime, secret: str = ""
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    duration_s: float,
+    *,
+    now: datetime,
+    secret: str = "",
+    lost: str = "",
 ) -> Exchange:
     """Return the exchange of an attempt that was answered.
 
     :param headers: by lower-case name
     :param now: our wall time when it was answered
-    :param secret: a text that must not be kept, should the server echo it
+    :param secret: a text that must not be kept, should the server echo it; of an answer itself nothing is cut out,
+        because that could change its verdict
+    :param lost: why the body is not whole, empty where it is
     """
-    document = _json(body)
+    document, unread = _json(body)
     answer = document if status == 200 and isinstance(document, Mapping) else None
-    code, detail = (None, None) if answer is not None else _detail(status, headers, body, document, secret)
+    code = line = None
+    if answer is None:
+        error = _error(document)
+        code = (
+            next((text for key in _CODES if (text := _scalar(error.get(key)))), None)
+            if isinstance(error, Mapping)
+            else None
+        )
+        line = _message(error) if status != 200 else ""
+        if 300 <= status < 400:
+            line = f"redirect to {headers.get('location', 'nowhere')}"
+        elif not line:
+            kind = headers.get("content-type") or "no content type"
+            nothing = "JSON that says nothing" if isinstance(document, Mapping) else "JSON that is no object"
+            line = f"{len(body)} bytes of {kind}, {lost or unread or nothing}"
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now)
     return Exchange(
         outcome="answer" if answer is not None else _outcome(status, code, retry_after),
         reason="ok" if status == 200 else f"http_{status}",
         duration_s=duration_s,
         status=status,
-        content_type=headers.get("content-type", "")[:100] or None,
-        request_id=headers.get("x-request-id", "")[:100] or None,
+        content_type=_kept(headers.get("content-type"), _MAX_NAME, secret),
+        request_id=_kept(headers.get("x-request-id"), _MAX_NAME, secret),
         retry_after_s=retry_after,
-        body_sha256=jsonio.sha256_bytes(body),
+        body_sha256=None if lost else jsonio.sha256_bytes(body),
         body_bytes=len(body),
         answer=answer,
-        error_code=code,
-        error_detail=detail,
+        error_code=_kept(code, _MAX_NAME, secret),
+        error_detail=_kept(line, MAX_DETAIL, secret),
     )
 
 
@@ -96,48 +138,114 @@ def parse_retry_after(value: str | None, date: str | None, now: datetime) -> flo
     """Return the seconds of a Retry-After header, None where there is none that can be read.
 
     An HTTP-date counts from the server's own ``Date``, so that its clock need not agree with ours; without one from
-    *now*.
+    *now*; one that is past is 0. Seconds with a fraction are taken as they are; of several values, as two servers in a
+    row may send, the longest counts. More than :data:`LONGEST_WAIT_S` counts as that. A sign, an exponent, a unit or
+    words are no time: the attempt then waits as if there were no header.
     """
     text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:12])
+    parts = [part.strip() for part in text.split(",")]
+    if all(_SECONDS.fullmatch(part) for part in parts):
+        return min(max(map(float, parts)), LONGEST_WAIT_S)
     until = _date(text)
-    return None if until is None else max(0.0, (until - (_date(date or "") or now)).total_seconds())
+    if until is None:
+        return None
+    return min(max(0.0, (until - (_date(date or "") or now)).total_seconds()), LONGEST_WAIT_S)
 
 
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _json(body: bytes) -> Any:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _NotOneValue("JSON with a key twice")
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _NotOneValue("JSON with a number out of range")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise _NotOneValue("JSON with a number out of range")
+    return int(text)
+
+
+def _constant(name: str) -> None:
+    raise _NotOneValue(f"JSON with {name}, which is none")
+
+
+class _NotOneValue(ValueError):
+    """Text that one reader takes for another value than the next."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_int=_whole, parse_constant=_constant)
+
+
+def _json(body: bytes) -> tuple[Any, str]:
+    """Return the value of a body, or None and what keeps it from being read one way only."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        return None, f"more than {MAX_VALUES} values"
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+        return _DECODER.decode(body.decode("utf-8-sig")), ""
+    except UnicodeDecodeError:
+        return None, "not UTF-8"
+    except _NotOneValue as error:
+        return None, str(error)
+    except ValueError:
+        return None, "not JSON"
+    except RecursionError:
+        return None, "JSON nested too deep"
 
 
-def _detail(
-    status: int, headers: Mapping[str, str], body: bytes, document: Any, secret: str
-) -> tuple[str | None, str | None]:
-    """Return the error code and one line about a body that is no answer, without *secret*."""
+_CODES = ("error_code", "code", "error")
+_WORDS = ("error_code", "code", "error", "message", "msg", "error_type")
+
+
+def _error(document: Any) -> Any:
+    """Return the part of a refusal that says why."""
     error = document.get("detail", document) if isinstance(document, Mapping) else document
-    code = None
+    nested = error.get("error") if isinstance(error, Mapping) else None
+    return nested if isinstance(nested, Mapping) else error
+
+
+def _message(error: Any) -> str:
+    """Return what a refusal says: a text, the texts of an object, those of a list of objects and where they apply."""
+    if isinstance(error, list):
+        found = [item for item in error[:3] if isinstance(item, Mapping)]
+        return "; ".join(_message(item) for item in found)
     if isinstance(error, Mapping):
-        code = next((str(error[key])[:100] for key in ("error_code", "code", "error") if error.get(key)), None)
-        texts = (error.get(key) for key in ("error_code", "error", "message", "error_type"))
-        line = ": ".join(str(text) for text in texts if text)
-    elif isinstance(error, str):
-        line = error
-    else:
-        kind = headers.get("content-type") or "no content type"
-        line = f"{len(body)} bytes of {kind}, {'JSON of another type' if error is not None else 'not JSON'}"
-    if 300 <= status < 400:
-        line = f"redirect to {headers.get('location', 'nowhere')}"
-    if secret:
-        line = line.replace(secret, "[redacted]")
-        code = code.replace(secret, "[redacted]") if code else None
-    return code, " ".join(line.split())[:MAX_DETAIL]
+        place = error.get("loc")
+        where = ".".join(map(_scalar, place[:10])) if isinstance(place, list) else ""
+        return ": ".join(text for text in (where, *(_scalar(error.get(key)) for key in _WORDS)) if text)
+    return error if isinstance(error, str) else ""
+
+
+def _scalar(value: Any) -> str:
+    """Return a text or a number as text; of anything else nothing, so that no container is written out."""
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
+
+
+def _kept(text: str | None, limit: int, secret: str) -> str | None:
+    """Return *text* as one visible line of at most *limit* signs without *secret*, None for nothing."""
+    if secret and text:
+        text = _forms(secret).sub("[redacted]", text)
+    return visible(" ".join((text or "")[:_LOOKED_AT].split()), limit)[:limit] or None
+
+
+@lru_cache(maxsize=4)
+def _forms(secret: str) -> re.Pattern[str]:
+    """Return a pattern of what *secret* looks like: as it is, in an address, in base64 with and without ``Bearer``."""
+    forms = {secret, quote(secret, safe="")}
+    for text in (secret, f"Bearer {secret}"):
+        forms |= {encode(text.encode()).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
+    return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
