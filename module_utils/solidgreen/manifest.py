@@ -17,23 +17,9 @@ from . import jsonio
 from .cases import Case, Document, content_digest, media_type
 from .errors import BadInput
 from .verdict import VERDICTS
+from .words import COLUMNS as COLUMNS
+from .words import SCENARIOS as SCENARIOS
 
-COLUMNS = (
-    "case_id",
-    "source_type",
-    "source_path",
-    "bundle_id",
-    "scenario",
-    "expected_verdict",
-    "sensitivity_tag",
-    "contains_pii",
-    "language",
-    "notes",
-    "cleaned_path",
-    "synthetic_parent_id",
-    "run_enabled",
-)
-SCENARIOS = ("pass", "warn", "reject", "ocr_noise", "sanctions_tbml_shell")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 #: What a file name says about the role of its document: letters only, lower case.
 _ROLES = {

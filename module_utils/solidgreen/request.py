@@ -1,7 +1,8 @@
 """Builds what leaves: a multipart body made of a template and the documents of a case.
 
 Names come from the role of a document, types from its bytes, everything else is constant: whatever a case is called
-or expected to be cannot show in its request. The same documents give the same bytes.
+or expected to be cannot show in its request. The same documents give the same bytes. Each request is looked at before
+it is handed out; one that shows its case all the same is refused.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 from urllib3 import encode_multipart_formdata
 
-from . import cases, jsonio
+from . import blindness, cases, jsonio
 from .cases import Case, Document
 from .errors import BadInput, Refused
 
@@ -34,6 +36,13 @@ class Template:
     tags_part: str
     names: Mapping[str, str]
     extensions: Mapping[str, str]
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The plain words that leave in every request, whatever its documents are."""
+        tables = (self.fields, self.names, self.extensions)
+        texts = [text for table in tables for pair in table.items() for text in pair]
+        return blindness.words([*texts, json.dumps(dict(self.metadata)), self.files_part, self.tags_part])
 
     def sent_names(self, documents: tuple[Document, ...]) -> Iterator[tuple[str, Document]]:
         """Yield each document with the name it is sent under, in sending order.
@@ -92,18 +101,19 @@ def load_template(path: Path) -> Template:
 def build(case: Case, template: Template, data_root: Path) -> Request:
     """Return the request for a case, from the bytes on disk.
 
-    :raises Refused: a document is gone or not the one that was qualified
+    :raises Refused: a document is gone or not the one that was qualified, or the request would show more than documents
     """
     files: list[tuple[str, str | tuple[str, bytes, str]]] = []
-    tags = {}
+    tags, contents = {}, {}
     for name, document in template.sent_names(case.documents):
-        data = _read(data_root, document)
+        contents[document.path] = data = _read(data_root, document)
         files.append((template.files_part, (name, data, document.media_type)))
         tags[name] = document.role
     constants = {key: json.dumps(value, sort_keys=True) for key, value in template.metadata.items()}
     parts = [*files, *template.fields.items(), *constants.items(), (template.tags_part, json.dumps(tags))]
     # A boundary made from the content keeps the bytes of a request reproducible.
     body, content_type = encode_multipart_formdata(parts, boundary=case.content_sha256[:32])
+    blindness.require(case, body, content_type, contents, template.words)
     return Request(body, content_type)
 
 
