@@ -86,6 +86,34 @@ options:
     description: Seconds an answer may take as a whole.
     type: float
     default: 300
+  base_backoff:
+    description: Seconds of the first wait after a 429 or 503 that names none; it doubles.
+    type: float
+    default: 2
+  max_backoff:
+    description: Seconds such a wait has at most.
+    type: float
+    default: 60
+  rate_limit:
+    description:
+      - The target's rate limit where it is known, requests and seconds as in V(10/60); kept below from the first
+        request on.
+      - Empty, it is taken from the latest runs against the target, or learnt from its first 429.
+    type: str
+    default: ""
+  run_id:
+    description:
+      - Id of a run that the cycle of this data root does not list, such as a part that a batch worker sends.
+    type: str
+    default: ""
+  shard:
+    description: The part of the run that is sent from here, V(1/2) being the first of two; empty for the whole.
+    type: str
+    default: ""
+  early_stop:
+    description: End the run when C(early_stop.json) is put beside its record, which says that a gate is lost.
+    type: bool
+    default: true
   lock_timeout:
     description: Seconds to wait for a predecessor that is still ending.
     type: float
@@ -124,7 +152,7 @@ observations:
   type: path
   returned: success
 state:
-  description: V(finished), V(exhausted), V(quota), or V(not_started).
+  description: V(finished), V(exhausted), V(quota), V(early_stop), or V(not_started).
   type: str
   returned: success
 requests:
@@ -157,7 +185,7 @@ from ansible.module_utils.solidgreen import batch, cycle, runner
 from ansible.module_utils.solidgreen.client import Client, Target, open_session
 from ansible.module_utils.solidgreen.clock import SystemClock
 from ansible.module_utils.solidgreen.interrupt import Interrupt
-from ansible.module_utils.solidgreen.pacing import Pacing
+from ansible.module_utils.solidgreen.pacing import Pacing, Shard
 from ansible.module_utils.solidgreen.paths import DataRoot
 from ansible.module_utils.solidgreen.workers import Threads
 
@@ -187,9 +215,15 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             retries_429=params["retries_429"],
             budget_minutes=params["budget_minutes"],
             retries_other=params["retries_other"],
+            base_backoff_s=params["base_backoff"],
+            max_backoff_s=params["max_backoff"],
+            rate_limit=params["rate_limit"],
         ),
         selection=Path(params["selection"]) if params["selection"] else None,
         deadline=params["deadline"] or None,
+        run_id=params["run_id"],
+        shard=Shard.parse(params["shard"]) if params["shard"] else None,
+        early_stop=params["early_stop"],
     )
     starter = holder()
     with Interrupt(gone=lambda: starter.alive() is False or cycle.is_barred(root)) as stop:
@@ -235,6 +269,12 @@ def main() -> None:
             "connect_timeout": {"type": "float", "default": 5},
             "read_timeout": {"type": "float", "default": 180},
             "total_timeout": {"type": "float", "default": 300},
+            "base_backoff": {"type": "float", "default": 2},
+            "max_backoff": {"type": "float", "default": 60},
+            "rate_limit": {"type": "str", "default": ""},
+            "run_id": {"type": "str", "default": ""},
+            "shard": {"type": "str", "default": ""},
+            "early_stop": {"type": "bool", "default": True},
             "lock_timeout": {"type": "float", "default": 10},
             "deadline": {"type": "str"},
             **JOURNAL,

@@ -94,23 +94,23 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         data_root=root.root,
         template=request.load_template(Path(params["request_template"])),
     )
-    wanted = {
+    wanted: dict[Path, Any] = {
         root.cases: result.cases,
         root.labels: result.labels,
         root.smoke_selection: result.smoke,
         root.qualified / "probe.json": result.probe,
         root.qualification: result.report,
     }
-    differing = {path: value for path, value in wanted.items() if _digest(path) != jsonio.digest(value)}
-    reasons = [
-        {"name": path.name, "current": _digest(path), "desired": jsonio.digest(value)}
-        for path, value in differing.items()
-    ]
-    if not module.check_mode:
-        for path, value in differing.items():
-            jsonio.write_json(path, value)
+    reasons = []
+    for path, value in wanted.items():
+        lines = isinstance(value, bytes)
+        current, desired = _digest(path, lines), jsonio.sha256_bytes(value) if lines else jsonio.digest(value)
+        if current != desired:
+            reasons.append({"name": path.name, "current": current, "desired": desired})
+            if not module.check_mode:
+                jsonio.write_bytes(path, value) if lines else jsonio.write_json(path, value)
     return {
-        "changed": bool(differing),
+        "changed": bool(reasons),
         "status": result.report["status"],
         "checks": journal(module, result.checks),
         "reasons": reasons,
@@ -122,10 +122,12 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def _digest(path: Path) -> str | None:
-    """Return the digest of what a file of ours holds; one that cannot be read is written anew."""
+def _digest(path: Path, lines: bool) -> str | None:
+    """Return the digest of the lines or of the JSON a file of ours holds; one that cannot be read is written anew."""
+    if not path.is_file():
+        return None
     try:
-        return jsonio.digest(jsonio.read_json_or_none(path))
+        return jsonio.sha256_file(path) if lines else jsonio.digest(jsonio.read_json(path))
     except IntegrityError:
         return None
 

@@ -29,6 +29,8 @@ SIGNS = {"pass": "✔", "holds": "✔", "fail": "✘", "inconclusive": "?", "run
 DEBUG_ACTIONS = ("debug", "ansible.builtin.debug")
 #: Seconds between two batch lines where nothing can be redrawn.
 PLAIN_EVERY_S = 10.0
+#: Seconds between two looks for a forecast, which is worth a line before the first request leaves.
+LOOK_EVERY_S = 0.25
 
 
 @dataclass
@@ -122,14 +124,28 @@ def newest_progress(data_root: Path | None, since: float) -> dict[str, Any] | No
     return value if isinstance(value, dict) and value.get("state") == "running" else None
 
 
+def run_name(progress: Mapping[str, Any]) -> str:
+    """Return which run a progress is of, as people say it."""
+    return f"{progress.get('kind', 'run')} {progress.get('ordinal') or ''}".strip()
+
+
+def forecast_line(progress: Mapping[str, Any]) -> str:
+    """Return what the batch was foreseen to take, empty where nobody said."""
+    foreseen = progress.get("forecast")
+    return f"{run_name(progress)}: {foreseen}" if foreseen else ""
+
+
 def progress_line(progress: Mapping[str, Any]) -> str:
     """Return one line about a batch: how far, how fast, how many 429s, how long still, the verdicts counted."""
-    name = f"{progress.get('kind', 'run')} {progress.get('ordinal') or ''}".strip()
-    parts = [f"{name} {progress.get('done', 0)}/{progress.get('total', 0)}"]
+    parts = [f"{run_name(progress)} {progress.get('done', 0)}/{progress.get('total', 0)}"]
     if progress.get("rate_per_min") is not None:
         parts.append(f"{float(progress['rate_per_min']):.0f}/min")
     parts.append(f"{progress.get('http_429', 0)} x 429")
-    if progress.get("paused_until_s"):
+    if progress.get("limit"):
+        parts.append(f"limit {progress['limit']}")
+    if progress.get("cooling_s"):
+        parts.append(f"cooling down for {duration(float(progress['cooling_s']))}")
+    elif progress.get("paused_until_s"):
         parts.append("paused by Retry-After")
     if progress.get("eta_s") is not None:
         parts.append(f"{duration(float(progress['eta_s']))} left")
@@ -167,6 +183,7 @@ def picture(board: Board, progress: Mapping[str, Any] | None) -> RenderableType:
         below += [
             ProgressBar(total=total, completed=int(progress.get("done") or 0), width=40),
             Text(progress_line(progress), overflow="fold"),
+            Text(str(progress.get("forecast") or ""), style="dim", overflow="fold"),
         ]
     return Group(table, *below)
 
@@ -176,7 +193,7 @@ class PlainView:
 
     def __init__(self, board: Board, stream: TextIO | None = None, every_s: float = PLAIN_EVERY_S) -> None:
         self.board, self.stream, self.every_s = board, stream or sys.stdout, every_s
-        self._since, self._last = time.time(), ""
+        self._since, self._last, self._foreseen = time.time(), "", ""
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -191,12 +208,18 @@ class PlainView:
             print(f"{datetime.now().astimezone():%H:%M:%S} {text}", file=self.stream, flush=True)
 
     def _watch(self) -> None:
-        while not self._stop.wait(self.every_s):
+        due = time.monotonic() + self.every_s
+        while not self._stop.wait(min(LOOK_EVERY_S, self.every_s)):
             progress = newest_progress(self.board.data_root, self._since)
-            line = progress_line(progress) if progress else ""
-            if line and line != self._last:
+            if progress is None:
+                continue
+            if (foreseen := forecast_line(progress)) and foreseen != self._foreseen:
+                self.say(foreseen)
+                self._foreseen = foreseen
+            line = progress_line(progress)
+            if time.monotonic() >= due and line != self._last:
                 self.say(line)
-                self._last = line
+                self._last, due = line, time.monotonic() + self.every_s
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,31 +1,40 @@
-"""A run of the plan from the order to its checks: forecast, the cycle's entry, the requests, what came of it."""
+"""A run from the order to its checks: what is known of the rate limit, forecast, the cycle's entry, the requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from . import cases, cycle, jsonio, ledger, request, runner, verdict
 from .check import Check, Status
 from .client import Target
 from .clock import Clock, compact, parse, stamp
-from .errors import BadInput, Inconclusive, Refused
+from .errors import BadInput, Inconclusive, IntegrityError, Refused
 from .ledger import Ledger
-from .pacing import Forecast, Pacing
+from .pacing import USUAL_WINDOW_S, Forecast, Limit, Pace, Pacing, Shard
 from .paths import DataRoot
-from .runner import Job, RunResult
+from .runner import Job, Known, RunResult
 from .workers import Workers
 
 OWNER = "QA Lead"
 NOT_STARTED = "not_started"
-_BECAUSE = {runner.EXHAUSTED: "its spent budget", runner.QUOTA: "a used-up quota (429 QUOTA_EXCEEDED)"}
+_BECAUSE = {
+    runner.EXHAUSTED: "its spent budget",
+    runner.QUOTA: "a used-up quota (429 QUOTA_EXCEEDED)",
+    runner.EARLY: "an early stop; its gates say whether one was lost",
+}
 _NEXT = {
+    runner.EARLY: 'look at its gates, then invoke go --new-cycle --fix "what was changed"',
     runner.EXHAUSTED: "raise the budget or lower the interval as far as the plan allows, then invoke go --new-cycle",
     runner.QUOTA: "wait until the quota is back or have it raised, then invoke go --new-cycle",
 }
+#: Earlier runs that are asked what they know of the rate limit: the latest, as long as it may still count them.
+_ASKED, _ASKED_WITHIN_S = 4, 2 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,10 @@ class Order:
     """What a run is asked to be; ``deadline`` is a stamp, the end of the maintenance window.
 
     :param selection: the cases of a probe, all without it; a smoke sends those that were drawn, a full run all
+    :param run_id: of a run that no cycle here lists: a worker's shard, or one of the old command line
+    :param shard: which part of the run is sent from here, None for the whole
+    :param early_stop: whether the run ends when the mark for it is put beside its ledger
+    :param remarks: further facts to register with the run
     """
 
     root: DataRoot
@@ -45,11 +58,21 @@ class Order:
     pacing: Pacing
     selection: Path | None = None
     deadline: str | None = None
+    run_id: str = ""
+    shard: Shard | None = None
+    early_stop: bool = True
+    remarks: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_cycle(self) -> bool:
+        """Whether the cycle lists the run."""
+        return self.kind != "probe" and not self.run_id
 
     @property
     def name(self) -> str:
         """The run as its checks are called after it: ``smoke1``, ``full1``, ``probe``."""
-        return self.kind if self.kind == "probe" else f"{self.kind}{self.ordinal}"
+        name = self.kind if self.kind == "probe" or not self.ordinal else f"{self.kind}{self.ordinal}"
+        return f"{name}-shard{self.shard.index}" if self.shard else name
 
 
 @dataclass(frozen=True)
@@ -77,9 +100,12 @@ def execute(
     stop: Callable[[], bool] = lambda: False,
     look_only: bool = False,
     lock_timeout_s: float = 0.0,
+    say: Callable[[Forecast], None] = lambda _: None,
 ) -> Report:
     """Carry out an order, or with *look_only* say what it would take.
 
+    :param stop: tells whether somebody wants the run to be interrupted
+    :param say: gets the forecast before the first request
     :raises BadInput: an input cannot be used
     :raises Refused: the cycle, the maintenance window or another process forbids it
     :raises IntegrityError: the record of the run is broken
@@ -87,23 +113,32 @@ def execute(
     """
     _require_url(order.target.url)
     template = request.load_template(order.template)
-    known = _known(order)
-    job = _job(order, "" if known is None else known.run_id, template)
-    outlook = runner.outlook(job, known)
+    record = _record(order)
+    known_id = order.run_id if record is None else record.run_id
+    job = _job(order, known_id, template, _known(order, known_id, clock))
+    outlook = runner.outlook(job, record, now=clock.now())
     foreseen = _forecast_check(order, outlook)
-    if look_only or (known is None and not outlook.fits):
+    if look_only or (record is None and not outlook.fits):
         return Report(job.run_id, NOT_STARTED, outlook, (foreseen,))
     if outlook.cases:
         _require_window(order, outlook, clock)
-    run_id = _open(order, clock)
+    say(outlook)
+    run_id = known_id or _open(order, clock)
+    folder = order.root.run(run_id)
+
+    def ending() -> str | None:
+        if stop():
+            return runner.INTERRUPTED
+        return runner.EARLY if order.early_stop and (folder / runner.MARK).exists() else None
+
     result = runner.run_batch(
-        _job(order, run_id, template),
-        order.root.run(run_id),
+        replace(job, run_id=run_id),
+        folder,
         build=lambda case: request.build(case, template, order.root.root),
         workers=workers,
         clock=clock,
         random=random,
-        stop=stop,
+        stop=ending,
         lock_timeout_s=lock_timeout_s,
     )
     if result.state == runner.INTERRUPTED:
@@ -115,26 +150,63 @@ def execute(
             done=result.done,
             total=result.total,
         )
-    if order.kind != "probe":
-        final = "finished" if result.state == runner.FINISHED else "stopped"
+    if order.in_cycle:
+        final = {runner.FINISHED: "finished", runner.EARLY: "early_stop"}.get(result.state, "stopped")
         cycle.finish_run(order.root, run_id, clock=clock, state=final)
     return Report(run_id, result.state, outlook, (foreseen, _complete_check(order, result)), result)
 
 
-def _known(order: Order) -> Ledger | None:
-    """Return the record of the run if the cycle has begun it."""
+def _record(order: Order) -> Ledger | None:
+    """Return the record of the run if it was begun."""
     if order.kind == "probe":
         return None
+    if order.run_id:
+        return _begun(order.root.run(order.run_id) / runner.OBSERVATIONS)
     entries = (cycle.load(order.root) or {}).get("runs", [])
     for entry in entries:
         path = order.root.run(entry["run_id"]) / runner.OBSERVATIONS
         if (entry["kind"], entry["ordinal"]) != (order.kind, order.ordinal):
             continue
         if entry["state"] != "open":
-            return ledger.closed(path, entry["state"])
-        known = ledger.read(path) if path.exists() else None
-        return known if known is not None and known.registration else None
+            return ledger.closed(path, entry["state"], keep=False)
+        return _begun(path)
     return None
+
+
+def _begun(path: Path) -> Ledger | None:
+    found = ledger.read(path, keep=False) if path.exists() else None
+    return found if found is not None and found.registration else None
+
+
+def _known(order: Order, own_id: str, clock: Clock) -> Known:
+    """Return what the latest runs against the same target know of its rate limit.
+
+    Their requests may still count against it. After a run that met a 429 the next one waits until none of them does,
+    so that it begins as the first one did.
+    """
+    now = clock.now()
+    runs = {path: path.stat().st_mtime for path in order.root.runs.glob(f"*/{runner.OBSERVATIONS}")}
+    latest = heapq.nlargest(_ASKED, (path for path in runs if path.parent.name != own_id), key=lambda path: runs[path])
+    pace: Pace | None = None
+    starts: list[datetime] = []
+    cooling: datetime | None = None
+    for path in latest:
+        if now.timestamp() - runs[path] > _ASKED_WITHIN_S:
+            break
+        try:
+            earlier = ledger.read(path, keep=False)
+        except IntegrityError:
+            continue  # whoever judges it says so; here it only cannot help
+        if (earlier.registration or {}).get("target") != _target(order):
+            continue
+        if pace is None and earlier.pace:
+            pace = replace(Pace.of(earlier.pace), source=f"known from {earlier.run_id}")
+        sent = [parse(tried["started_at"]) for tried in earlier.recent if tried["reason"] != "http_429"]
+        window = (pace.limit if pace else Limit(1, float(USUAL_WINDOW_S))).spacing_s
+        starts += [moment for moment in sent if (now - moment).total_seconds() < window]
+        if cooling is None and earlier.http_429 and sent:
+            cooling = max(sent) + timedelta(seconds=window)
+    return Known(pace, starts, cooling)
 
 
 def _open(order: Order, clock: Clock) -> str:
@@ -145,21 +217,30 @@ def _open(order: Order, clock: Clock) -> str:
     return cycle.open_run(order.root, order.kind, order.ordinal, clock=clock).run_id
 
 
-def _job(order: Order, run_id: str, template: request.Template) -> Job:
+def _target(order: Order) -> dict[str, Any]:
+    return {"url": order.target.url, "authenticated": bool(order.target.token)}
+
+
+def _job(order: Order, run_id: str, template: request.Template, known: Known) -> Job:
     source = cases.load(order.cases)
-    selection = _selection(order)
+    chosen = _selection(order)
+    selection = source.ids if chosen is None else cases.load_selection(chosen, source.ids)
     return Job(
         run_id=run_id,
         kind=order.kind,
         ordinal=order.ordinal,
-        cases=source.cases if selection is None else cases.load_selection(selection, source.cases),
+        selection=selection if order.shard is None else order.shard.of_run(selection),
+        case=source.get,
         vmap=verdict.load_map(order.verdict_map),
         pacing=order.pacing,
         identity={
             "cases_sha256": source.sha256,
             "request_template_sha256": template.sha256,
-            "target": {"url": order.target.url, "authenticated": bool(order.target.token)},
+            "target": _target(order),
+            **order.remarks,
         },
+        shard=order.shard,
+        known=known,
     )
 
 
@@ -168,7 +249,7 @@ def _selection(order: Order) -> Path | None:
 
     :raises BadInput: a run of the cycle was given cases of somebody's choice
     """
-    if order.kind == "probe":
+    if not order.in_cycle:
         return order.selection
     if order.selection is not None:
         raise BadInput(
@@ -223,12 +304,14 @@ def _forecast_check(order: Order, outlook: Forecast) -> Check:
         needed=f"an end within {order.pacing.budget_minutes:g} min",
         next_step="" if outlook.fits else _NEXT[runner.EXHAUSTED],
         owner=OWNER,
-        facts={"cases": outlook.cases, "seconds": outlook.seconds, "budget_left_s": outlook.budget_left_s},
+        facts=outlook.facts(),
     )
 
 
 def _complete_check(order: Order, result: RunResult) -> Check:
     seen = f"{result.done} of {result.total} cases recorded in {result.active_s:.0f} s, {result.http_429} times 429"
+    if result.pace is not None:
+        seen += f", paced below {result.pace.limit} ({result.pace.source})"
     if result.torn_bytes:
         seen += f", a torn line of {result.torn_bytes} bytes repaired"
     finished = result.state == runner.FINISHED
@@ -247,6 +330,7 @@ def _complete_check(order: Order, result: RunResult) -> Check:
             "smallest_gap_s": result.smallest_gap_s,
             "min_interval": order.pacing.min_interval,
             "retries_429": order.pacing.retries_429,
+            "rate_limit": None if result.pace is None else result.pace.to_dict(),
             "missing": result.missing[:100],
         },
     )

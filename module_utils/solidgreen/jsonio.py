@@ -17,6 +17,8 @@ from typing import Any
 
 from .errors import BadInput, IntegrityError
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 def to_plain(value: Any) -> Any:
     """Return *value* built from ``dict, list, str, int, float, bool, None`` only; NaN and infinity become None.
@@ -49,9 +51,12 @@ def to_plain(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """Return the one byte sequence that stands for *value*: sorted keys, no spaces, ASCII only, no NaN."""
-    return json.dumps(
-        to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode("ascii")
+    return canonical_plain(to_plain(value))
+
+
+def canonical_plain(value: Any) -> bytes:
+    """Return :func:`canonical` of a value that is plain already, as what JSON gave is: in half the time."""
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def sha256_bytes(data: bytes) -> str:

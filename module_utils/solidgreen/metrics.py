@@ -263,6 +263,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], level: float = LEVEL) -> dict[s
         "by_scenario": _by_scenario(frame),
         "outcomes": _counts(frame["outcome"]),
         "error_classes": error_classes(ordered),
+        "verdict_disagreements": _disagreements(ordered),
         "started_at": min(started) if started else None,
         "finished_at": max(finished) if finished else None,
         "duration_minutes": _minutes(min(started), max(finished)) if started and finished else None,
@@ -321,6 +322,12 @@ def error_classes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
             status = row.get("http_status")
             met[row["outcome"] if status is None else f"{row['outcome']} {status}"] += 1
     return dict(sorted(met.items()))
+
+
+def _disagreements(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return in how many answers the sources of the verdict did not agree, and how many sources stood apart."""
+    apart = [int(row.get("disagreements") or 0) for row in rows]
+    return {"answers": sum(1 for count in apart if count), "sources": sum(apart)}
 
 
 def _only(values: pd.Series[Any]) -> Any:

@@ -66,7 +66,7 @@ class DataRoot:
     @property
     def cases(self) -> Path:
         """Cases without labels: all that the batch may read."""
-        return self.qualified / "cases.json"
+        return self.qualified / "cases.jsonl"
 
     @property
     def labels(self) -> Path:

@@ -6,36 +6,33 @@ What cannot be a data set of the plan (counts, verdicts of a scenario) is refuse
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import documents
+from . import documents, request
+from .blindness import tells as tells
 from .cases import SELECTION_SCHEMA, Case, payload
 from .check import Check, Status, overall
-from .errors import BadInput, ExitCode
-from .manifest import SCENARIOS, Label, Manifest
+from .errors import BadInput, ExitCode, Refused
+from .manifest import Label, Manifest
 from .request import Template
 from .selection import draw, rank
 from .verdict import VERDICTS
+from .words import SCENARIOS
 
 LABELS_SCHEMA = "solidgreen/labels/1"
 QUALIFICATION_SCHEMA = "solidgreen/qualification/1"
 OWNER = "Data/Model Lead"
-#: Words that tell a verdict. In what the batch reads or sends they stand alone or between signs, never inside a word.
-_TELLING = re.compile(
-    r"(?<![a-z])(" + "|".join(sorted({*VERDICTS, *SCENARIOS}, key=len, reverse=True)) + r")(ed|s|ing)?(?![a-z])"
-)
 
 
 @dataclass(frozen=True)
 class Qualification:
-    """The data set in its parts; each mapping is the content of a file under ``qualified/``."""
+    """The data set in its parts, each the content of a file under ``qualified/``: ``cases`` as bytes."""
 
-    cases: Mapping[str, Any]
+    cases: bytes
     labels: Mapping[str, Any]
     smoke: Mapping[str, Any]
     probe: Mapping[str, Any]
@@ -70,7 +67,7 @@ def qualify(
         _readable(looks),
         _not_stubs(looks),
         _no_copies(manifest),
-        _nothing_tells(manifest, template, looks),
+        _nothing_tells(manifest, template, looks, data_root),
     )
     seed = int(smoke["seed"])
     drawn = draw(manifest.labels, smoke["strata"], seed)
@@ -175,30 +172,38 @@ def _no_copies(manifest: Manifest) -> Check:
     return _check("dataset-no-copies", "No bundle twice", faults, seen, "as many bundles as cases")
 
 
-def _nothing_tells(manifest: Manifest, template: Template, looks: Mapping[str, tuple[str, documents.Look]]) -> Check:
+def _nothing_tells(
+    manifest: Manifest, template: Template, looks: Mapping[str, tuple[str, documents.Look]], data_root: Path
+) -> Check:
     """Fail on a label word in anything the batch reads or sends: ids, paths, sent names, constants, metadata."""
     faults = [f"request field {name}: {text}" for name, text in template.fields.items() if tells(text)]
     faults += [f"request name {name}" for name in template.names.values() if tells(name)]
     if tells(str(template.metadata)):
         faults.append(f"request metadata {template.metadata}")
+    if not faults:  # else each request repeats what its template shows
+        faults += [found for case in manifest.cases for found in _refused(case, template, data_root)]
     faults += [f"case id {case.case_id}" for case in manifest.cases if tells(case.case_id)]
     faults += [f"path {path}" for path in _paths(manifest.cases) if tells(path)]
-    ids = [case.case_id.casefold() for case in manifest.cases]
+    ids = {case.case_id.casefold() for case in manifest.cases}
+    lengths = {len(case_id) for case_id in ids}
     for path, seen in looks.values():
         text = seen.metadata.casefold()
-        if tells(text) or any(case_id in text for case_id in ids):
+        if tells(text) or any(text[at : at + size] in ids for size in lengths for at in range(len(text))):
             faults.append(f"metadata of {path}")
-    needed = "no label, scenario or case id in ids, paths, sent names, fields and metadata"
+    needed = "no label, scenario or case id in ids, paths, sent names, fields and metadata; no request that is refused"
     return _check("dataset-blind", "Nothing tells the label", faults, f"{len(faults)} places that tell", needed)
+
+
+def _refused(case: Case, template: Template, data_root: Path) -> Iterator[str]:
+    """Yield why the request of a case would not be sent: better now than in the middle of a run."""
+    try:
+        request.build(case, template, data_root)
+    except Refused as error:
+        yield f"{error.subject}: {error.found}"
 
 
 def _paths(cases: Iterable[Case]) -> list[str]:
     return sorted({document.path for case in cases for document in case.documents})
-
-
-def tells(text: str) -> bool:
-    """Tell whether a text holds a verdict or scenario as a word of its own, in any case and between any signs."""
-    return _TELLING.search(text.casefold()) is not None
 
 
 def _check(

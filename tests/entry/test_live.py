@@ -153,10 +153,12 @@ def test_no_color_means_no_colour_codes(board: live.Board, monkeypatch: pytest.M
     [
         ({"eta_s": None, "rate_per_min": None}, "full 1 34/90 · 2 x 429 · pass 10"),
         ({"paused_until_s": 12.0}, "paused by Retry-After"),
+        ({"paused_until_s": 12.0, "cooling_s": 12.0}, "cooling down for 12 s"),
+        ({"limit": "10 in 60 s"}, "2 x 429 · limit 10 in 60 s"),
         ({"verdicts": {}}, "37 s left"),
         ({"ordinal": None}, "full 34/90"),
     ],
-    ids=["nothing measured yet", "paused", "no verdict yet", "no ordinal"],
+    ids=["nothing measured yet", "paused", "cooling down", "a limit", "no verdict yet", "no ordinal"],
 )
 def test_a_batch_line_says_what_is_known(change: dict[str, Any], words: str) -> None:
     assert words in live.progress_line({**PROGRESS, **change})
@@ -210,6 +212,23 @@ def test_without_a_terminal_lines_carry_the_time(tmp_path: Path) -> None:
         " full 1 34/90 · 92/min · 2 x 429 · 37 s left · pass 10 warn 8 reject 12 blocked 4",
     ]
     assert all(time.strptime(line[:8], "%H:%M:%S") for line in lines)
+
+
+def test_a_forecast_is_said_at_once_and_again_only_when_it_changes(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    with live.PlainView(live.Board(NAMES), stream, every_s=60.0) as view:
+        view.event(begin(4, root=str(tmp_path)))
+        path = write_progress(tmp_path, "full-1", forecast="90 cases: fits")
+        for forecast in ("90 cases: fits", "76 cases: does not fit"):
+            path.write_text(json.dumps({**PROGRESS, "forecast": forecast}))
+            deadline = time.monotonic() + 5
+            while forecast not in stream.getvalue() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(0.6)
+    assert [line[9:] for line in stream.getvalue().splitlines()[1:]] == [
+        "full 1: 90 cases: fits",
+        "full 1: 76 cases: does not fit",
+    ]
 
 
 def test_a_pipe_gets_lines_and_a_terminal_gets_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from solidgreen import cycle, manifest, qualify, request
 from solidgreen.clock import SystemClock
-from solidgreen.jsonio import write_json
+from solidgreen.jsonio import write_bytes, write_json
 from solidgreen.paths import DataRoot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def data_root(folder: Path) -> DataRoot:
     root.root.mkdir(parents=True)
     data = manifest.load(write_all(root.root), root.root)
     parted = qualify.qualify(data, DATASET, SMOKE, data_root=root.root, template=request.load_template(TEMPLATE))
-    write_json(root.cases, parted.cases)
+    write_bytes(root.cases, parted.cases)
     write_json(root.smoke_selection, parted.smoke)
     write_json(root.qualified / "probe.json", parted.probe)
     clock = SystemClock()

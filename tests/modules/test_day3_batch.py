@@ -88,7 +88,8 @@ def test_the_smoke_sends_what_was_drawn_in_its_order(tmp_path: Path, run_module:
     params = arguments(root, api.url, max_in_flight=1)
     run_module("day3_batch", params)
     template = request.load_template(Path(params["request_template"]))
-    chosen = cases.load_selection(root.smoke_selection, cases.load(root.cases).cases)
+    known = cases.load(root.cases)
+    chosen = map(known.get, cases.load_selection(root.smoke_selection, known.ids))
     assert api.received == [request.build(case, template, root.root).body for case in chosen]
 
 
@@ -244,7 +245,7 @@ def test_killed_at_several_points_it_goes_on_and_sends_no_recorded_case_again(tm
     template = request.load_template(Path(params["request_template"]))
     case_of = {
         hashlib.sha256(request.build(case, template, root.root).body).hexdigest(): case.case_id
-        for case in cases.load(root.cases).cases
+        for case in cases.load(root.cases)
     }
     kills: list[tuple[int, set[str]]] = []
     try:

@@ -12,7 +12,7 @@ from batch_setting import ROOT, TEMPLATE
 from dataset import DATASET, SMOKE, pdf, rows_of_all, write_all, write_documents, write_manifest
 
 SCHEMA = ROOT / "schemas" / "policy.schema.json"
-FILES = ["cases.json", "labels.json", "probe.json", "qualification.json", "smoke20.json"]
+FILES = ["cases.jsonl", "labels.json", "probe.json", "qualification.json", "smoke20.json"]
 
 
 def params(root: Path, module: str = "day3_qualify") -> dict[str, Any]:
@@ -55,8 +55,8 @@ def test_check_do_check_do_modify(root: Path, run_module: Any) -> None:
     write_documents(root, 1, lc=pdf("Another credit", "of another amount"))
     modified = run_module("day3_qualify", arguments, diff=True)
     assert modified["changed"] is True
-    assert [reason["name"] for reason in modified["reasons"]] == ["cases.json"]
-    assert set(modified["diff"]["before"]) == set(modified["diff"]["after"]) == {"cases.json"}
+    assert [reason["name"] for reason in modified["reasons"]] == ["cases.jsonl"]
+    assert set(modified["diff"]["before"]) == set(modified["diff"]["after"]) == {"cases.jsonl"}
 
 
 def test_labels_and_cases_lie_apart(root: Path, run_module: Any) -> None:
@@ -110,3 +110,8 @@ def test_the_manifest_is_counted_in_check_mode_too(root: Path, run_module: Any, 
     assert (result["changed"], result["cases"], result["parents"]) == (False, 10, 10)
     assert result["verdicts"] == {"pass": 2, "warn": 2, "reject": 4, "blocked": 2}
     assert [item["id"] for item in result["checks"]] == ["dataset-counts"]
+
+
+def test_a_count_before_a_run_is_called_after_it(root: Path, run_module: Any) -> None:
+    result = run_module("day3_manifest_info", {**params(root, "day3_manifest_info"), "run": "smoke2"})
+    assert [item["id"] for item in result["checks"]] == ["smoke2:dataset-counts"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from solidgreen.answers import Exchange
 from solidgreen.cases import Case, Document, content_digest
 from solidgreen.pacing import Pacing
 from solidgreen.request import Request
-from solidgreen.runner import Job, RunResult, run_batch
+from solidgreen.runner import INTERRUPTED, Job, RunResult, run_batch
 
 #: Property tests under load: no deadline, nothing kept between runs.
 steady = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=60)
@@ -80,13 +80,16 @@ class SimulatedWorkers:
         return key, exchange
 
 
-def job(count: int, pacing: Pacing, **changes: Any) -> Job:
-    """Return a smoke over that many cases."""
+def job(count: int, pacing: Pacing, *, cases: Sequence[Case] | None = None, **changes: Any) -> Job:
+    """Return a smoke over that many cases, or over the given ones."""
+    chosen = [case(number) for number in range(1, count + 1)] if cases is None else cases
+    known = {item.case_id: item for item in chosen}
     fields: dict[str, Any] = {
         "run_id": "smoke1-test",
         "kind": "smoke",
         "ordinal": 1,
-        "cases": [case(number) for number in range(1, count + 1)],
+        "selection": list(known),
+        "case": known.__getitem__,
         "vmap": verdict.load_map(VERDICT_MAP),
         "pacing": pacing,
         "identity": {"cases_sha256": "c" * 64, "request_template_sha256": "d" * 64, "target": {"url": "http://x/"}},
@@ -94,9 +97,15 @@ def job(count: int, pacing: Pacing, **changes: Any) -> Job:
     return Job(**{**fields, **changes})
 
 
-def run(folder: Path, work: Job, workers: SimulatedWorkers, **options: Any) -> RunResult:
-    """Run the job on the workers' clock."""
-    defaults: dict[str, Any] = {"build": lambda _: Request(b"", ""), "random": lambda: 0.5}
+def run(
+    folder: Path, work: Job, workers: SimulatedWorkers, *, stop: Callable[[], bool] = lambda: False, **options: Any
+) -> RunResult:
+    """Run the job on the workers' clock; *stop* tells whether to interrupt it."""
+    defaults: dict[str, Any] = {
+        "build": lambda _: Request(b"", ""),
+        "random": lambda: 0.5,
+        "stop": lambda: INTERRUPTED if stop() else None,
+    }
     return run_batch(work, folder, workers=workers, clock=workers.clock, **{**defaults, **options})
 
 

@@ -92,6 +92,13 @@ def test_the_summary_counts_as_the_plan_does() -> None:
     assert found["duration_minutes"] == round(39 / 60, 4)
 
 
+def test_sources_of_a_verdict_that_do_not_agree_are_counted() -> None:
+    made = records(counts(SMOKE), "smoke1-x", "smoke", 1)
+    made[1]["disagreements"], made[2]["disagreements"] = 2, 1
+    found = metrics.summarise(metrics.join(made, labels(SMOKE)))
+    assert found["verdict_disagreements"] == {"answers": 2, "sources": 3}
+
+
 def test_an_empty_run_has_no_shares() -> None:
     found = metrics.summarise([])
     assert (found["total"], found["accuracy"], found["accuracy_interval"], found["duration_minutes"]) == (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from jsonschema import Draft202012Validator
 from solidgreen import cases, manifest, qualify, request
 from solidgreen.check import Status
 from solidgreen.errors import BadInput, IntegrityError
-from solidgreen.jsonio import to_plain, write_json
+from solidgreen.jsonio import sha256_file, to_plain, write_bytes, write_json
 from solidgreen.manifest import SCENARIOS, Label
 
 
@@ -32,14 +35,18 @@ def failed(result: qualify.Qualification) -> dict[str, str]:
     return {check.id: check.seen for check in result.checks if check.status is not Status.PASS}
 
 
+def lines(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.splitlines()]
+
+
 def test_a_good_data_set_passes_every_check_and_is_parted(tmp_path: Path) -> None:
     write_all(tmp_path)
     result = qualified(tmp_path)
     assert failed(result) == {}
     assert result.report["status"] == "pass"
-    assert {row["case_id"] for row in result.cases["cases"]} == set(result.labels["labels"])
+    assert {row["case_id"] for row in lines(result.cases)[1:]} == set(result.labels["labels"])
     for text in (*SCENARIOS, "expected", "scenario", "parent"):
-        assert f'"{text}"' not in json.dumps(to_plain(result.cases))
+        assert f'"{text}"' not in result.cases.decode()
 
 
 @pytest.mark.parametrize("part", ["cases", "labels", "smoke", "probe", "report"])
@@ -48,48 +55,187 @@ def test_each_part_keeps_to_its_schema(tmp_path: Path, part: str) -> None:
     schema = json.loads((ROOT / "schemas" / f"{names.get(part, part)}.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     write_all(tmp_path)
-    Draft202012Validator(schema).validate(to_plain(getattr(qualified(tmp_path), part)))
+    content = getattr(qualified(tmp_path), part)
+    for value in lines(content) if part == "cases" else [to_plain(content)]:
+        Draft202012Validator(schema).validate(value)
 
 
 def test_the_batch_reads_the_cases_back_as_they_were_parted(tmp_path: Path) -> None:
     write_all(tmp_path)
     result = qualified(tmp_path)
-    for name, value in (("cases", result.cases), ("smoke", result.smoke)):
-        write_json(tmp_path / f"{name}.json", value)
-    source = cases.load(tmp_path / "cases.json")
-    assert to_plain(source.cases) == to_plain(result.cases["cases"])
-    chosen = cases.load_selection(tmp_path / "smoke.json", source.cases)
-    assert [case.case_id for case in chosen] == result.smoke["case_ids"]
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(result.cases)
+    write_json(tmp_path / "smoke.json", result.smoke)
+    source = cases.load(path)
+    assert [to_plain(case) for case in source] == lines(result.cases)[1:]
+    assert (source.sha256, source.manifest_sha256) == (sha256_file(path), sha256_file(tmp_path / "manifest.csv"))
+    assert [source.get(case_id).case_id for case_id in reversed(source.ids)] == list(reversed(source.ids))
+    assert len(source) == len(source.ids) == 10
+    assert cases.load_selection(tmp_path / "smoke.json", source.ids) == tuple(result.smoke["case_ids"])
+
+
+def some_cases(count: int = 3, documents: int = 2) -> list[cases.Case]:
+    made = []
+    for number in range(count):
+        of = (
+            cases.Document(f"b{number}/{n}.pdf", "lc", "application/pdf", f"{number:060x}{n:04x}", 9)
+            for n in range(documents)
+        )
+        files = tuple(of)
+        made.append(cases.Case(f"D3-{number:06d}", cases.content_digest(files), False, files))
+    return made
+
+
+CASES = cases.payload(some_cases(), manifest_sha256="m" * 64)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema": "other"}, "schema 'other'"),
-        ({"cases": [{"case_id": "A", "expected": "pass", "documents": []}]}, "the key expected"),
-        ({"cases": [{"case_id": "A"}]}, "a case of another form"),
-        (
-            {"cases": [{"case_id": "A", "content_sha256": "0" * 64, "contains_pii": False, "documents": []}]},
-            "case A with another content digest",
+        pytest.param(lambda data: b"", "found 0 cases, need a head", id="empty"),
+        pytest.param(
+            lambda data: b'{"schema": "solidgreen/cases/1", "cases": []}', "line 1: found a line of", id="no line"
+        ),
+        pytest.param(
+            lambda data: data.replace(b"cases/2", b"cases/1"), "line 1: found schema 'solidgreen/cases/1'", id="schema"
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"count":3', b'"count":"3"'), "line 1: found a head of", id="count of a form"
+        ),
+        pytest.param(lambda data: data.replace(b'"count":3', b'"count":4'), "found 3 cases, need 4", id="a count more"),
+        pytest.param(lambda data: data[: data[:-1].rindex(b"\n") + 1], "found 2 cases, need 3", id="a case less"),
+        pytest.param(lambda data: data + data.splitlines(True)[1], "line 5: found case D3-000000 a second", id="twice"),
+        pytest.param(lambda data: data[:-1], "line 4: found a line of another form", id="no line end"),
+        pytest.param(lambda data: data[:-9] + b"\n", "line 4: found text that is not JSON", id="cut"),
+        pytest.param(lambda data: data + b"[" * 100_000 + b"\n", "line 5: found text that is not JSON", id="depth"),
+        pytest.param(lambda data: data + b"[]\n", "line 5: found a line of another form", id="a list"),
+        pytest.param(lambda data: data + b"{}\n", "line 5: found a case of another form", id="no keys"),
+        pytest.param(
+            lambda data: data.replace(b'"contains_pii"', b'"expected":"pass","contains_pii"', 1),
+            "line 2: found the key expected",
+            id="a label",
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"role":"lc"', b'"role":"lc","scenario":"warn"', 1),
+            "line 2: found the key scenario",
+            id="a label in a document",
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"role":"lc"', b'"role":"bl"', 1),
+            "line 2: found case D3-000000 with another content digest",
+            id="another role",
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"bytes":9,', b"", 1), "line 2: found a case of another form", id="a key less"
+        ),
+        pytest.param(
+            lambda data: data.replace(b"D3-000002", b"D3-000001"), "line 4: found case D3-000001 a", id="one id"
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"role":"lc"', b'"role":NaN', 1),
+            "line 2: found a case of another form",
+            id="NaN",
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"documents":[{', b'"documents":[7,{', 1),
+            "line 2: found a case of another form",
+            id="a number for a document",
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"D3-000002"', b"[]"), "line 4: found a case of another form", id="no id"
         ),
     ],
 )
 def test_a_file_of_cases_that_was_touched_or_shows_a_label_is_refused(
-    tmp_path: Path, change: dict[str, Any], words: str
+    tmp_path: Path, change: Callable[[bytes], bytes], words: str
 ) -> None:
-    write_json(tmp_path / "cases.json", {"schema": "solidgreen/cases/1", "cases": [], **change})
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(change(CASES))
+    assert path.read_bytes() != CASES
     with pytest.raises(IntegrityError) as caught:
-        cases.load(tmp_path / "cases.json")
+        cases.load(path)
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("ids", [[], ["Z"], ["D3-001", "D3-001"]], ids=["none", "unknown", "twice"])
-def test_a_selection_that_does_not_fit_its_cases_is_refused(tmp_path: Path, ids: list[str]) -> None:
-    write_all(tmp_path)
-    write_json(tmp_path / "cases.json", qualified(tmp_path).cases)
-    write_json(tmp_path / "s.json", {"schema": "solidgreen/selection/1", "case_ids": ids})
-    with pytest.raises(IntegrityError):
-        cases.load_selection(tmp_path / "s.json", cases.load(tmp_path / "cases.json").cases)
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(lambda path: None, "found no file", id="missing"),
+        pytest.param(Path.mkdir, "found no readable file (Is a directory)", id="a folder"),
+        pytest.param(lambda path: path.symlink_to(path), "found no readable file (Too many", id="a link to itself"),
+    ],
+)
+def test_no_file_of_cases_is_a_sentence(tmp_path: Path, make: Callable[[Path], Any], words: str) -> None:
+    make(tmp_path / "cases.jsonl")
+    with pytest.raises(BadInput) as caught:
+        cases.load(tmp_path / "cases.jsonl")
+    assert words in str(caught.value)
+
+
+def test_cases_are_read_from_the_file_that_was_digested_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(CASES)
+    source = cases.load(path)
+    write_bytes(path, cases.payload(some_cases(9, 1), manifest_sha256="n" * 64))
+    assert [source.get(case.case_id) for case in some_cases()] == list(source) == some_cases()
+    with pytest.raises(KeyError):
+        source.get("D3-000008")
+
+    again = cases.load(path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"D3-000001", b"D3-00000x"))  # in its place, not by another file
+    assert again.get("D3-000000").case_id == "D3-000000"
+    with pytest.raises(IntegrityError, match="line 3: found case D3-00000x, need case D3-000001"):
+        again.get("D3-000001")
+    path.write_bytes(b"")
+    with pytest.raises(IntegrityError, match="line 2: found text that is not JSON"):
+        again.get("D3-000000")
+
+
+def test_a_file_of_cases_is_closed_with_its_last_user(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(CASES)
+    gc.collect()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        assert len(cases.load(path)) == 3
+        path.write_bytes(CASES + b"x")
+        with pytest.raises(IntegrityError):
+            cases.load(path)
+        path.write_bytes(CASES)
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_of_cases_takes_memory_for_ids_alone(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(cases.payload(some_cases(2000, 6), manifest_sha256="m" * 64))
+    tracemalloc.start()
+    try:
+        assert sum(len(case.documents) for case in cases.load(path)) == 12_000
+        assert tracemalloc.get_traced_memory()[1] < min(2000 * 300, path.stat().st_size / 2)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"case_ids": []}, "found 0 ids, 0 distinct"),
+        ({"case_ids": ["Z"]}, "found unknown case Z"),
+        ({"case_ids": ["D3-000001", "D3-000001"]}, "found 2 ids, 1 distinct"),
+        ({"case_ids": "D3-000001"}, "ids of another form"),
+        ({"case_ids": [["D3-000001"]]}, "ids of another form"),
+        ({}, "ids of another form"),
+        ({"schema": "other", "case_ids": ["D3-000001"]}, "found schema 'other'"),
+    ],
+    ids=["none", "unknown", "twice", "a text", "a list of lists", "no ids", "schema"],
+)
+def test_a_selection_that_does_not_fit_its_cases_is_refused(tmp_path: Path, value: dict[str, Any], words: str) -> None:
+    write_json(tmp_path / "s.json", {"schema": "solidgreen/selection/1", **value})
+    with pytest.raises(IntegrityError) as caught:
+        cases.load_selection(tmp_path / "s.json", [case.case_id for case in some_cases()])
+    assert words in str(caught.value)
 
 
 def test_a_case_less_is_refused_with_both_counts(tmp_path: Path) -> None:

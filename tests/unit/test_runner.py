@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import itertools
 import json
 import os
+from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,8 +22,10 @@ from solidgreen import answers, ledger, runner
 from solidgreen.answers import Exchange
 from solidgreen.errors import Refused
 from solidgreen.ledger import Writer
-from solidgreen.pacing import GUARD_S, Pacing
+from solidgreen.pacing import GUARD_S, Limit, Pace, Pacing, Shard
+from solidgreen.progress import Progress
 from solidgreen.request import Request
+from solidgreen.runner import Known, run_batch
 
 PLAN = Pacing(min_interval=3.0, max_in_flight=4, retries_429=8, budget_minutes=45)
 
@@ -124,6 +130,156 @@ def test_no_limit_loses_a_case_and_no_request_leaves_before_its_time(
             until = landed + exchange.retry_after_s + GUARD_S
             assert not [moment for moment, _ in world.starts if landed < moment < until - 1e-9]
     assert len(ledger.verify(folder / runner.OBSERVATIONS).attempts) == len(world.starts)
+
+
+def ideal(count: int, interval: float, limit: int, window: float) -> float:
+    """Return when the last of *count* requests starts for one who knows the limit."""
+    starts: list[float] = []
+    for n in range(count):
+        after = starts[-1] + interval if starts else 0.0
+        starts.append(max(after, starts[n - limit] + window) if n >= limit else after)
+    return starts[-1]
+
+
+@pytest.mark.parametrize("latency", [0.05, 2.0, 11.0])
+def test_one_episode_tells_the_limit_and_from_then_on_no_request_is_refused(tmp_path: Path, latency: float) -> None:
+    world = workers(Limiter(10, 60.0, latency))
+    result = run(tmp_path, job(90, PLAN), world)
+    refused = [moment for moment, _, exchange in world.landings if exchange.status == 429]
+    assert refused
+    assert max(refused) - min(refused) <= 12.0  # one episode: those under way when the first one landed
+    assert result.pace == Pace(Limit(10, 60.0), "learnt from a 429")
+    assert world.starts[-1][0] <= 1.10 * ideal(90, 3.0, 10, 60.0)
+
+
+def test_a_limit_that_is_stated_is_never_met(tmp_path: Path) -> None:
+    world = workers(Limiter(10, 60.0, 0.05))
+    result = run(tmp_path, job(40, dataclasses.replace(PLAN, rate_limit="10/60")), world)
+    assert result.http_429 == 0
+    assert world.starts[-1][0] <= 1.02 * ideal(40, 3.0, 10, 60.0)
+    pace = records(tmp_path)[1]
+    assert (pace["type"], pace["source"], pace["limit"]) == ("pace", "stated", {"requests": 10, "window_s": 60.0})
+
+
+def test_what_earlier_runs_know_of_the_limit_counts_from_the_first_request_on(tmp_path: Path) -> None:
+    clock = TurnedClock()
+    server = Limiter(10, 60.0, 0.05)
+    server.taken = [-9.0, -6.0, -3.0]  # of the run before
+    known = Known(Pace(Limit(10, 60.0), "known from smoke1"), [clock.start - timedelta(seconds=s) for s in (9, 6, 3)])
+    result = run(tmp_path, job(25, PLAN, known=known), workers(server, clock))
+    assert (result.state, result.http_429) == ("finished", 0)
+
+
+def test_a_run_cools_down_before_its_first_request(tmp_path: Path) -> None:
+    clock = TurnedClock()
+    world = workers(lambda *_: (0.1, answered()), clock)
+    known = Known(cooling_until=clock.start + timedelta(seconds=42))
+    work = job(3, PLAN, known=known)
+    assert "a cool-down of 42 s first" in runner.outlook(work, None, now=clock.now()).sentence()
+    run(tmp_path, work, world)
+    assert world.starts[0][0] == pytest.approx(42.0)
+
+
+def test_a_limit_that_was_learnt_outlives_its_session(tmp_path: Path) -> None:
+    world = workers(Limiter(10, 60.0, 0.05))
+    run(tmp_path, job(40, PLAN), world, stop=lambda: len(world.starts) == 14)
+    result = run(tmp_path, job(40, PLAN), world)
+    assert (result.state, result.http_429) == ("finished", 1)
+
+
+def test_a_case_whose_wait_is_over_goes_before_one_that_was_never_sent(tmp_path: Path) -> None:
+    world = workers(lambda _, key, sent: (0.1, answered(503) if (key, sent) == ("D3-001", 0) else answered()))
+    run(tmp_path, job(9, PLAN), world)
+    assert [key for _, key in world.starts].index("D3-001", 1) <= 2
+
+
+def test_ten_thousand_episodes_lose_no_case_and_send_nothing_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "POLL_S", 1e9)
+    monkeypatch.setattr(Progress, "show", lambda *_, **__: None)
+    pacing = Pacing(min_interval=0.5, max_in_flight=3, retries_429=10_000, retries_other=10_000, budget_minutes=1e9)
+    episodes = 0
+    for seed in itertools.count():
+        dice = Random(seed)
+        latency = dice.choice([0.0, 0.2, 4.0])
+
+        def server(moment: float, *_: Any, dice: Random = dice, latency: float = latency) -> tuple[float, Exchange]:
+            kind = dice.random()
+            date = format_datetime(TurnedClock().start + timedelta(seconds=dice.randint(1, 90)), usegmt=True)
+            if kind < 0.25:
+                return latency, answered(429, retry_after=str(dice.randint(0, 90)))
+            if kind < 0.30:
+                now = format_datetime(TurnedClock().start, usegmt=True)
+                return latency, answered(429, retry_after=date, date=now)
+            if kind < 0.35:
+                return latency, answered(429)
+            if kind < 0.40:
+                return latency, answered(503, retry_after=str(dice.randint(0, 30)))
+            return latency, answered()
+
+        world = workers(server)
+        folder = tmp_path / str(seed)
+        result = run(folder, job(150, pacing), world, random=dice.random)
+        assert (result.state, result.done, result.verdicts) == ("finished", 150, {"pass": 150})
+        assert all(gap >= 0.5 - 1e-9 for gap in gaps(world))
+        starts = [moment for moment, _ in world.starts]
+        for landed, _, exchange in world.landings:
+            if exchange.retry_after_s is not None:
+                following = bisect.bisect_right(starts, landed + 1e-9)
+                until = landed + exchange.retry_after_s + GUARD_S
+                assert following == len(starts) or starts[following] >= until - 1e-6
+        episodes += sum(exchange.status in (429, 503) for _, _, exchange in world.landings)
+        if episodes >= 10_000:
+            return
+
+
+def test_a_run_whose_end_is_asked_for_is_closed_for_good(tmp_path: Path) -> None:
+    world = always(answered(), latency=7.0)
+    work = job(9, PLAN)
+    result = run_batch(
+        work,
+        tmp_path,
+        build=lambda _: Request(b"", ""),
+        workers=world,
+        clock=world.clock,
+        random=lambda: 0.5,
+        stop=lambda: runner.EARLY if len(world.starts) == 4 else None,
+    )
+    assert (result.state, result.done, result.requests) == ("early_stop", 4, 4)  # what was under way is recorded
+    assert records(tmp_path)[-1]["state"] == "early_stop"
+    assert run(tmp_path, work, world).requests == 0
+
+
+@pytest.mark.parametrize(("ending", "given_up"), [(runner.EARLY, False), (runner.EXHAUSTED, True)])
+def test_a_case_that_waits_is_given_up_by_the_runs_own_end_but_not_by_a_stop_from_outside(
+    tmp_path: Path, ending: str, given_up: bool
+) -> None:
+    world = workers(lambda _, key, sent: (0.5, answered(429, retry_after="600") if key == "D3-002" else answered()))
+    pacing = dataclasses.replace(PLAN, budget_minutes=5 if given_up else 45)
+    result = run_batch(
+        job(4, pacing),
+        tmp_path,
+        build=lambda _: Request(b"", ""),
+        workers=world,
+        clock=world.clock,
+        random=lambda: 0.5,
+        stop=lambda: ending if len(world.landings) == 2 and not given_up else None,
+    )
+    assert (result.state, "D3-002" in result.missing) == (ending, not given_up)
+    assert ledger.verify(tmp_path / runner.OBSERVATIONS).requests == 2
+
+
+def test_a_shard_registers_which_part_of_the_run_it_sends(tmp_path: Path) -> None:
+    shard = Shard(2, 2)
+    work = job(7, PLAN)
+    part = dataclasses.replace(work, selection=shard.of_run(work.selection), shard=shard)
+    world = workers(Limiter(5, 60.0, 0.05))
+    result = run(tmp_path, part, world)
+    assert [key for _, key in world.starts] == ["D3-002", "D3-004", "D3-006"]
+    assert records(tmp_path)[0]["shard"] == {"index": 2, "of": 2}
+    assert result.smallest_gap_s is not None
+    assert result.smallest_gap_s >= 6.0
 
 
 @pytest.mark.parametrize(
@@ -255,7 +411,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     "changes",
     [
         {"identity": {"cases_sha256": "0" * 64}},
-        {"cases": [case(2), case(1)]},
+        {"selection": ["D3-002", "D3-001"]},
         {"pacing": Pacing(min_interval=1.0, max_in_flight=4, retries_429=8, budget_minutes=45)},
         {"run_id": "another"},
     ],
@@ -327,6 +483,9 @@ def test_progress_shows_counts_pace_and_pauses_but_no_agreement(tmp_path: Path) 
         "eta_s",
         "verdicts",
         "paused_until_s",
+        "cooling_s",
+        "limit",
+        "forecast",
         "state",
         "updated_at",
     }
@@ -340,7 +499,7 @@ def test_a_forecast_counts_what_is_left_and_what_is_spent(tmp_path: Path, held: 
     path = tmp_path / runner.OBSERVATIONS
     world = always(answered())
     run(tmp_path, work, world, stop=lambda: len(world.starts) >= held)
-    outlook = runner.outlook(work, ledger.read(path))
+    outlook = runner.outlook(work, ledger.read(path), now=world.clock.now())
     assert outlook.cases == 3 - held
     assert outlook.seconds == max(0, 2 - held) * 3.0
 
