@@ -38,7 +38,8 @@ def imported(path: Path) -> set[str]:
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - OURS
+    beside = {sibling.stem for sibling in path.parent.glob("*.py")}  # a script that is run finds what lies beside it
+    return found - set(sys.stdlib_module_names) - OURS - beside - {"_typeshed"}
 
 
 def normal(name: str) -> str:
