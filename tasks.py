@@ -28,6 +28,7 @@ def setup(_c: Context, dev: bool = False) -> None:
         "fix": "what was changed since the failed run (default: nothing)",
         "min-interval": "seconds between two starts of a request (default: what the environment says)",
         "auto-rollback": "also take R1 or R2 when phase 1 or 2 fails (default: only R3, when 3 or 4 does)",
+        "early-stop": "end a run when one of its gates is lost whatever the rest answers (default: yes)",
     },
 )
 def go(
@@ -38,6 +39,7 @@ def go(
     fix: str = "",
     min_interval: str = "",
     auto_rollback: bool = False,
+    early_stop: bool = True,
     extra: list[str] | None = None,
 ) -> None:
     """Run the whole plan and end in a decision."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,22 @@ def day3_port_probes(ports: list[int], host: str) -> list[dict[str, Any]]:
     return [{"id": f"port:{port}", "type": "tcp", "host": host, "port": port, "timeout": 1} for port in ports]
 
 
+def day3_batch_workers(names: list[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return name, stated shard and last words of the batch workers, from what is known of each host."""
+    told = {"shard": "batch_shard", "said": "__batch_said"}
+    return [
+        {"name": name, **{key: str(hostvars[name].get(variable, "")) for key, variable in told.items()}}
+        for name in names
+    ]
+
+
 class FilterModule:
     """The filters of this project."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return name to function."""
         return {
+            "day3_batch_workers": day3_batch_workers,
             "day3_data_root": day3_data_root,
             "day3_open_checks": day3_open_checks,
             "day3_port_probes": day3_port_probes,

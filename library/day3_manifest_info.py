@@ -28,6 +28,10 @@ options:
   policy_schema:
     description: JSON Schema of the policy.
     type: path
+  run:
+    description: The run it is looked at for, such as V(smoke1); its check is then called after it.
+    type: str
+    default: ""
   journal:
     description: Journal of the running phase.
     type: path
@@ -70,6 +74,7 @@ checks:
   returned: success
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +90,8 @@ def info(module: AnsibleModule) -> dict[str, Any]:
     rules = policy.load(Path(given), Path(module.params["policy_schema"])) if given else None
     data = manifest.load(Path(module.params["manifest"] or root.manifest), root.root)
     checks = [qualify.require_counts(data, rules.dataset)] if rules else []
+    if run := module.params["run"]:
+        checks = [replace(check, id=f"{run}:{check.id}") for check in checks]
     return {
         "changed": False,
         "sha256": data.sha256,
@@ -104,6 +111,7 @@ def main() -> None:
             "manifest": {"type": "path"},
             "policy": {"type": "path"},
             "policy_schema": {"type": "path"},
+            "run": {"type": "str", "default": ""},
             **JOURNAL,
         },
         required_together=[("policy", "policy_schema")],

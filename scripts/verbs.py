@@ -56,6 +56,7 @@ def go(
     fix: str,
     min_interval: str,
     auto_rollback: bool,
+    early_stop: bool,
     extra: Sequence[str] | None,
 ) -> End:
     """Run the whole plan; where it stopped before a decision, decide from what is there."""
@@ -69,6 +70,7 @@ def go(
         **({"cycle_fix": fix} if fix else {}),
         **({"day3_pacing": ask(inventory, "day3_pacing")["day3_pacing"] | paced} if paced else {}),
         **({"rollback_auto": True} if auto_rollback else {}),
+        **({} if early_stop else {"batch_early_stop": False}),
     }
     options: dict[str, Any] = {"inventory": inventory, "extra": variables, "arguments": extra_arguments(extra)}
     with live.view(NAMES) as view:

@@ -33,7 +33,10 @@ CHANGEABLE = ("config", "images", "code", "manifest", "labels", "documents")
 
 @dataclass(frozen=True)
 class RunEntry:
-    """One run of the cycle; ``state`` is ``open`` or ``finished``, times are stamps."""
+    """One run of the cycle; times are stamps.
+
+    :param state: ``open``, ``finished``, ``stopped`` (its budget or quota ended it), ``early_stop`` (its gates did)
+    """
 
     run_id: str
     kind: str
@@ -63,8 +66,11 @@ class Holder:
         if self.host != socket.gethostname():
             return None
         try:
-            # A pid is reused; a pid with the same start time is the same process.
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
+            process = psutil.Process(self.pid)
+            # A pid is reused; a pid with the same start time is the same process. One that ended keeps both until its
+            # parent asks, which may be never.
+            same = abs(process.create_time() - self.started) < 1.0
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
@@ -204,7 +210,8 @@ def failed_run(root: DataRoot, cycle: Mapping[str, Any]) -> str | None:
     """Return what went wrong in the runs of the data root's cycle, or None.
 
     A run that was started and whose phase did not pass counts, whether it was judged, interrupted or left alone:
-    walking away from it is the same as disliking it. Only a run that its own budget or quota ended says nothing.
+    walking away from it is the same as disliking it. Only a run that its own budget or quota ended says nothing. One
+    that was ended early counts even where the judgement finds no reason for it.
     """
     phases = {
         "smoke": jsonio.read_json_or_none(root.phase(3)) or {},

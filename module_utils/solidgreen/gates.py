@@ -42,6 +42,7 @@ class Measurement:
     :param base: what one of the *n* is called, singular
     :param detail: names what was seen, for example the case ids
     :param worst: hits and n if every unanswered case had been answered in the worst way
+    :param others: what must hold as well, each by itself; the one that fares worst counts
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Measurement:
     base: str = "record"
     detail: str = ""
     worst: tuple[int, int] | None = None
+    others: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,22 +246,25 @@ def _kinds(outcomes: Mapping[str, int]) -> str:
 def _blocked_by_class(
     rows: Mapping[str, Mapping[str, int]], answered: Mapping[str, int], expected: Mapping[str, int]
 ) -> Measurement:
-    """Return the largest blocked share among the classes that must not be blocked, and its worst case."""
+    """Return the largest blocked share among the classes that must not be blocked, the others, and the worst case."""
     names = [name for name in VERDICTS if name != "blocked"]
     seen = [(rows[n]["blocked"], answered[n], n) for n in names if answered[n]]
     if not seen:
         return Measurement(Kind.SHARE, 0, noun="blocked answer", base="answered case of the class")
     at_worst = [(rows[n]["blocked"] + rows[n][UNKNOWN], expected[n]) for n in names if expected[n]]
-    hits, n, name = max(seen, key=lambda entry: (Fraction(entry[0], entry[1]), -entry[1]))
-    return Measurement(
-        Kind.SHARE,
-        n,
-        hits,
-        noun="blocked answer",
-        base="answered case of the class",
-        detail=f"expected {name}" if hits else "",
-        worst=max(at_worst, key=lambda entry: Fraction(*entry)),
+    seen.sort(key=lambda entry: (-Fraction(entry[0], entry[1]), entry[1]))
+    first, *others = (
+        Measurement(
+            Kind.SHARE,
+            n,
+            hits,
+            noun="blocked answer",
+            base="answered case of the class",
+            detail=f"expected {name}" if hits else "",
+        )
+        for hits, n, name in seen
     )
+    return replace(first, worst=max(at_worst, key=lambda entry: Fraction(*entry)), others=tuple(others))
 
 
 def _drift(summary: Mapping[str, Any], prior: Mapping[str, Any] | None) -> Measurement:
@@ -309,6 +314,10 @@ def judge(gate: GateSpec, measured: Measurement, subject: str, level: float, pha
     :param subject: whose gate it is, for example ``smoke1``
     :param level: confidence level of the interval
     """
+    if measured.others:
+        each = [judge(gate, one, subject, level, phase) for one in (replace(measured, others=()), *measured.others)]
+        status = overall(result.status for result in each)
+        return next(result for result in each if result.status is status)
     interval = wilson(measured.hits, measured.n, level) if measured.kind in (Kind.SHARE, Kind.BOUND) else None
     holds = measured.n > 0 and _holds(gate, measured, measured.hits, level)
     broken_at_once = measured.n > 0 and not holds and measured.kind is Kind.COUNT
@@ -488,7 +497,7 @@ def _unanswered(policy: Policy, results: Sequence[GateResult], measured: Mapping
     turned = []
     for result, seen in judged:
         hits, n = seen.worst or (seen.hits, seen.n)
-        at_worst = replace(seen, hits=hits, n=n, worst=None)
+        at_worst = replace(seen, hits=hits, n=n, worst=None, others=())
         if judge(_spec(policy, result), at_worst, result.subject, policy.level).status is not Status.PASS:
             turned.append(result.id)
     return Measurement(

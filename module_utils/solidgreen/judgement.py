@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import gates, jsonio, ledger, metrics
+from . import cases, early, gates, jsonio, ledger, metrics, shards
 from .check import Check, Status
 from .clock import parse
 from .errors import BadInput, IntegrityError, SolidGreenError
@@ -35,18 +35,32 @@ ROWS, GATES, LEDGER = "results.jsonl", "gates.json", "observations.jsonl"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run's ledger gives: its registration, joined rows, and whether the chain is whole."""
+    """What a run's ledger gives: its registration, joined rows, whether the chain is whole, and how it ended."""
 
     registration: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
     chain: Tally | None
     active_minutes: float | None
     missing: Sequence[str] = ()
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a run is judged against: the labels, the first smoke (for the second), and what its rows do not tell."""
+
+    labels: Mapping[str, Mapping[str, Any]]
+    first_rows: Sequence[Mapping[str, Any]]
+    facts: gates.Facts
+
+    def unsent(self, cases: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the labels of those cases; one without a label is for the gate over the registration."""
+        return {case: self.labels[case] for case in cases if case in self.labels}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A run's rows, metrics and gates, and what they come to."""
+    """A run's rows, metrics and gates, and what they come to; ``early`` where it was ended before its last case."""
 
     run_id: str
     kind: str
@@ -56,14 +70,20 @@ class Judgement:
     results: Sequence[gates.GateResult]
     conclusion: gates.Conclusion
     files: Mapping[str, bytes]
+    early: bool = False
 
     def checks(self, owner: str) -> list[Check]:
-        """Return the gates that bear on the phase as checks; a gate without an effect or data is only in its file."""
+        """Return the gates that bear on the phase as checks; a gate without an effect or data is only in its file.
+
+        So is one that a run left open that was ended early, because another had failed.
+        """
         at = self.summary["finished_at"] or ""
+        settled = self.early and self.conclusion.status is Status.FAIL
         return [
             result.check(owner, at)
             for result in self.results
             if result.effect is not Status.PASS or result.status is Status.PASS
+            if not (settled and result.status is Status.INCONCLUSIVE)
         ]
 
 
@@ -89,27 +109,22 @@ def judge_run(
     :param rehearsal_pacing: judge the pacing of a target that is a rehearsal as one; no other target is
     :raises IntegrityError: the ledger is of another run
     """
-    labels = _labels(root)
     against = _first_smoke(cycle) if (kind, ordinal) == ("smoke", 2) else None
+    under = ground(root, policy, kind=kind, ordinal=ordinal, cycle=cycle, rehearsal_pacing=rehearsal_pacing)
     state = _state(cycle, run_id)
-    evidence = read_run(root, run_id, labels, kind=kind, ordinal=ordinal, state=state)
+    evidence = read_run(root, run_id, under.labels, kind=kind, ordinal=ordinal, state=state)
     summary = metrics.summarise(evidence.rows, policy.level)
-    eased = rehearsal_pacing and bool(cycle) and (cycle or {}).get("rehearsal") is True
-    earlier = _state(cycle, against)
-    first = read_run(root, against, labels, kind=kind, ordinal=1, state=earlier) if against else None
-    facts = gates.Facts(
+    facts = replace(
+        under.facts,
         ledger=evidence.chain,
-        registration=registration_tally(root, policy, evidence.registration, cycle, digests, labels=labels),
+        registration=registration_tally(root, policy, evidence.registration, cycle, digests, labels=under.labels),
         pacing=evidence.registration.get("pacing"),
         active_minutes=evidence.active_minutes,
-        prior=metrics.summarise(first.rows, policy.level) if first and first.rows else _prior(root, kind, cycle),
-        known_errors=_known_errors(root, cycle, labels) if kind == "full" else None,
-        rehearsal_pacing=eased,
     )
-    pair = None
-    if first is not None and first.rows:
-        pair = gates.Pair(metrics.consistency(first.rows, evidence.rows), metrics.dependence(first.rows, evidence.rows))
-    results = gates.evaluate(policy, kind=kind, ordinal=ordinal, summary=summary, facts=facts, pair=pair)
+    # Whoever ended it early is not believed: what is certain is worked out again, from the evidence alone.
+    unsent = under.unsent(evidence.missing) if evidence.ended == early.ENDED else {}
+    run = early.Partial(policy, kind, ordinal, evidence.rows, unsent, facts, under.first_rows)
+    results, pair = run.settled(), run.pair
     conclusion = gates.conclude(results)
     gate_file = {
         "schema": gates.SCHEMA,
@@ -119,7 +134,7 @@ def judge_run(
         "against": against,
         "policy_sha256": policy.sha256,
         "digests": dict(digests or {}),
-        "rehearsal_pacing": eased,
+        "rehearsal_pacing": facts.rehearsal_pacing,
         "status": conclusion.status,
         "exit_code": conclusion.exit_code,
         "sentence": conclusion.sentence,
@@ -136,7 +151,31 @@ def judge_run(
         RATE_LIMIT: document(metrics.rate_limit_stats(evidence.rows, evidence.registration.get("pacing"))),
         GATES: document(gate_file),
     }
-    return Judgement(run_id, kind, ordinal, evidence.rows, summary, results, conclusion, files)
+    return Judgement(
+        run_id, kind, ordinal, evidence.rows, summary, results, conclusion, files, early=evidence.ended == early.ENDED
+    )
+
+
+def ground(
+    root: DataRoot,
+    policy: Policy,
+    *,
+    kind: str,
+    ordinal: int,
+    cycle: Mapping[str, Any] | None,
+    rehearsal_pacing: bool = True,
+) -> Ground:
+    """Return what a run of the cycle is judged against; see :func:`judge_run` for the arguments."""
+    labels = _labels(root)
+    against = _first_smoke(cycle) if (kind, ordinal) == ("smoke", 2) else None
+    first = read_run(root, against, labels, kind=kind, ordinal=1, state=_state(cycle, against)) if against else None
+    rows = first.rows if first else ()
+    facts = gates.Facts(
+        prior=metrics.summarise(rows, policy.level) if rows else _prior(root, kind, cycle),
+        known_errors=_known_errors(root, cycle, labels) if kind == "full" else None,
+        rehearsal_pacing=rehearsal_pacing and bool(cycle) and (cycle or {}).get("rehearsal") is True,
+    )
+    return Ground(labels, rows, facts)
 
 
 def write(root: DataRoot, judgement: Judgement) -> bool:
@@ -278,6 +317,7 @@ def read_run(
     path = root.run(run_id) / LEDGER
     try:
         found = ledger.closed(path, state) if state != "open" and path.exists() else ledger.verify(path)
+        shards.require_merged(root.run(run_id))
     except BadInput:
         return Evidence({}, (), None, None)
     except IntegrityError as error:
@@ -297,6 +337,7 @@ def read_run(
         chain=Tally((), 1 + len(found.observations)),
         active_minutes=round(found.active_s / 60, 4),
         missing=found.missing,
+        ended=None if found.end is None else str(found.end["state"]),
     )
 
 
@@ -340,13 +381,14 @@ def registration_tally(
     registration = (cycle or {}).get("registration")
     if not registration or not run:
         return None
-    cases, sealed = jsonio.read_json_or_none(root.cases) or {}, jsonio.read_json_or_none(root.labels) or {}
+    source = cases.load(root.cases) if root.cases.exists() else None
+    sealed = jsonio.read_json_or_none(root.labels) or {}
     seen: list[tuple[str, str | None]] = [
         ("policy", policy.sha256),
-        ("manifest", cases.get("manifest_sha256")),
+        ("manifest", source.manifest_sha256 if source else None),
         ("manifest", sealed.get("manifest_sha256")),
         ("labels", jsonio.digest({case: {"case_id": case, **row} for case, row in labels.items()})),
-        ("documents", jsonio.digest({case["case_id"]: case["content_sha256"] for case in cases.get("cases", [])})),
+        ("documents", jsonio.digest({case.case_id: case.content_sha256 for case in source or ()})),
         ("request_template", run.get("request_template_sha256")),
         ("verdict_map", run.get("verdict_map_sha256")),
     ]
@@ -356,7 +398,7 @@ def registration_tally(
     compared = [(name, name in known and known[name] == value) for name, value in seen]
     compared += [(f"{name} (nobody looked)", False) for name in sorted({*known} - {name for name, _ in seen})]
     url = (run.get("target") or {}).get("url")
-    same_cases = root.cases.is_file() and jsonio.sha256_file(root.cases) == run.get("cases_sha256")
+    same_cases = source is not None and source.sha256 == run.get("cases_sha256")
     compared += [
         ("target url", url is not None and url == (registration.get("target") or {}).get("url")),
         ("cases of the run", same_cases),
@@ -385,7 +427,9 @@ def _prior(root: DataRoot, kind: str, cycle: Mapping[str, Any] | None) -> Mappin
         earlier = jsonio.read_json_or_none(snapshot / "cycle.json") or {}
         if earlier.get("cycle_id") == (cycle or {}).get("cycle_id"):
             continue  # taken within this cycle: a run is not its own past
-        for run in reversed([run for run in earlier.get("runs", []) if run["kind"] == kind]):
+        # A run that its gates ended tells the recall of the cases it sent: none to compare with.
+        runs = [run for run in earlier.get("runs", []) if run["kind"] == kind and run.get("state") != early.ENDED]
+        for run in reversed(runs):
             summary = jsonio.read_json_or_none(snapshot / "runs" / run["run_id"] / METRICS)
             if summary and summary["total"]:
                 return summary

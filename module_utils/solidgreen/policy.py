@@ -19,7 +19,7 @@ from .errors import BadInput
 OPERATORS = (">=", ">", "<=", "<", "==")
 SEVERITIES = ("advisory", "review", "hard")
 #: Digest of what the shipped policy/day3.yml says, whatever its comments: an edited file cannot pass for it.
-SHIPPED = "022766cfd0288080e3086aa153e7097d8ef5ec5230a6e3e79590adaf48ac596b"
+SHIPPED = "b0125f1262925fa662a703ed8461e07c3bd19b17bbe45c7b02cc60e5f59aacf8"
 
 #: Every phase reads the policy; the parser in C does it in a tenth of the time, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -23,6 +23,7 @@ from .judgement import COPIED, GATES, LEDGER, METRICS, ROWS
 from .metrics import UNKNOWN, VERDICTS
 from .paths import DataRoot
 from .policy import Box, PhaseSpec, Policy
+from .shards import FOLDER as SHARDS
 from .text import markdown, plural, visible
 
 MANIFEST_SCHEMA = "solidgreen/evidence/1"
@@ -423,6 +424,8 @@ def evidence_files(root: DataRoot, picture: Picture, plan: Path | None) -> Itera
         run_id = str(picture.gate_files[label]["run_id"])
         for name, role in ((LEDGER, "observations"), (ROWS, "joined rows"), (METRICS, "metrics"), (GATES, "gates")):
             yield f"runs/{run_id}/{name}", root.run(run_id) / name, role
+        for path in sorted((root.run(run_id) / SHARDS).glob("*.json*")):
+            yield f"runs/{run_id}/{SHARDS}/{path.name}", path, "observations of a shard"
 
 
 def manifest(root: DataRoot, picture: Picture, plan: Path | None = None) -> dict[str, Any]:

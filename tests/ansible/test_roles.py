@@ -90,12 +90,27 @@ def test_playbooks_are_plays_and_roles_only(playbook):
 @pytest.mark.parametrize("number", range(6))
 def test_every_phase_begins_rescues_and_concludes(number):
     (path,) = ROOT.glob(f"playbooks/phase{number}_*.yml")
-    (play,) = load(path)
-    assert play["vars"] == {"cycle_phase": number}
-    assert play["pre_tasks"][0]["ansible.builtin.import_role"] == {"name": "cycle", "tasks_from": "begin"}
-    (block,) = play["tasks"]
-    assert block["rescue"][0]["ansible.builtin.import_role"] == {"name": "cycle", "tasks_from": "broken"}
-    assert play["post_tasks"][-1]["ansible.builtin.import_role"] == {"name": "cycle", "tasks_from": "conclude"}
+    plays = [play for play in load(path) if play["hosts"] == "day3_targets"]
+    for play in plays:
+        assert play["vars"]["cycle_phase"] == number
+        (block,) = play["tasks"]
+        assert block["rescue"][0]["ansible.builtin.import_role"] == {"name": "cycle", "tasks_from": "broken"}
+    begun = [play["pre_tasks"][0]["ansible.builtin.import_role"] for play in plays]
+    assert begun == [{"name": "cycle", "tasks_from": "begin"}, {"name": "cycle", "tasks_from": "go_on"}][: len(plays)]
+    assert plays[-1]["post_tasks"][-1]["ansible.builtin.import_role"] == {"name": "cycle", "tasks_from": "conclude"}
+
+
+def test_a_part_of_a_run_is_sent_as_the_whole_would_be():
+    def sent(name):
+        tasks = load(ROOT / "roles" / "batch" / "tasks" / name)
+        return next(task["day3_batch"] for task in tasks if "day3_batch" in task)
+
+    whole, part = sent("send.yml"), sent("shard_send.yml")
+    # What only the cycle's own data root has: all cases, a journal, somebody who may see labels.
+    here = {"cases", "journal", "early_stop"}
+    assert set(whole) - here == set(part) - {"run_id", "shard"}
+    paced = {name: value for name, value in whole.items() if "batch_pacing" in str(value)}
+    assert {name: part[name].replace("__batch_part.pacing", "batch_pacing") for name in paced} == paced
 
 
 def test_root_playbooks_are_shims():

@@ -13,6 +13,7 @@ from solidgreen.errors import BadInput
 
 import tasks
 from scripts import menu, verbs
+from scripts.launcher import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS: dict[str, Task] = {name: tasks.namespace[name] for name in tasks.namespace.task_names}  # type: ignore[type-arg]
@@ -101,6 +102,27 @@ def test_bad_input_ends_with_13_and_a_sentence(verb: str, options: dict[str, obj
     with pytest.raises(Exit, match=re.escape(words)) as ended:
         VERBS[verb](Context(), **options)
     assert ended.value.code == 13
+
+
+@pytest.mark.parametrize(
+    ("options", "handed_on"),
+    [({}, {}), ({"early_stop": True}, {}), ({"early_stop": False}, {"batch_early_stop": False})],
+    ids=["by default", "asked for", "--no-early-stop"],
+)
+def test_an_early_stop_is_only_switched_off(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, bool], handed_on: dict[str, bool]
+) -> None:
+    given: dict[str, object] = {}
+
+    def launch(_: object, playbook: str, *, extra: dict[str, object], **__: object) -> Outcome:
+        given.update(extra, playbook=playbook)
+        return Outcome(decision={"decision": "LOCAL GO", "exit_code": 0})
+
+    monkeypatch.setattr(verbs.Launcher, "launch", launch)
+    VERBS["go"](Context(), **options)
+    assert given == {"playbook": "go.yml", "evidence_level": "solid", **handed_on}
+    (argument,) = [argument for argument in VERBS["go"].get_arguments() if argument.attr_name == "early_stop"]
+    assert argument.default is True  # which is what makes --no-early-stop of it
 
 
 def test_a_rollback_without_an_active_cycle_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

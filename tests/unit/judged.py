@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from clocks import TurnedClock
-from solidgreen import gates, jsonio, metrics, policy
+from solidgreen import cases, gates, jsonio, metrics, policy
+from solidgreen.cases import Case, Document
 from solidgreen.check import Check, Status
 from solidgreen.clock import stamp
 from solidgreen.gates import Facts, GateResult, Pair
@@ -87,7 +88,7 @@ def observation(case_id: str, actual: str, run_id: str, start: datetime, seq: in
         "type": "observation",
         "seq": seq,
         "case_id": case_id,
-        "content_sha256": jsonio.digest(case_id),
+        "content_sha256": case(case_id).content_sha256,
         "attempts": [{"n": 1, "started_at": stamp(begun), "duration_s": 1.0, "http_status": status, "wait_s": 0.0}],
         "outcome": "answer" if answered else actual,
         "http_status": status,
@@ -99,6 +100,13 @@ def observation(case_id: str, actual: str, run_id: str, start: datetime, seq: in
         "error_detail": None if answered else "it said no",
         "finished_at": stamp(begun + timedelta(seconds=1)),
     }
+
+
+@cache
+def case(case_id: str) -> Case:
+    """Return the case of that id, made of a document that exists nowhere."""
+    documents = (Document(f"bundles/{case_id}/lc.pdf", "lc", "application/pdf", jsonio.digest(case_id), 100),)
+    return Case(case_id, cases.content_digest(documents), False, documents)
 
 
 def labels(*tables: Counts) -> dict[str, dict[str, Any]]:
@@ -166,9 +174,7 @@ def write_cycle(root: DataRoot, runs: Sequence[tuple[str, str, int]], **changes:
         "labels": jsonio.digest(
             {case: {"case_id": case, **row} for case, row in jsonio.read_json(root.labels)["labels"].items()}
         ),
-        "documents": jsonio.digest(
-            {case["case_id"]: case["content_sha256"] for case in jsonio.read_json(root.cases)["cases"]}
-        ),
+        "documents": jsonio.digest({case.case_id: case.content_sha256 for case in cases.load(root.cases)}),
         "request_template": TEMPLATE_SHA256,
         "verdict_map": MAP_SHA256,
     }
@@ -196,9 +202,8 @@ def write_cycle(root: DataRoot, runs: Sequence[tuple[str, str, int]], **changes:
 def write_data(root: DataRoot, *tables: Counts) -> None:
     """Write the labels and the cases without them."""
     found = labels(*tables)
-    cases = [{"case_id": case, "content_sha256": jsonio.digest(case)} for case in found]
     jsonio.write_json(root.labels, {"manifest_sha256": "m" * 64, "labels": found})
-    jsonio.write_json(root.cases, {"manifest_sha256": "m" * 64, "cases": cases})
+    jsonio.write_bytes(root.cases, cases.payload(map(case, found), manifest_sha256="m" * 64))
 
 
 def write_run(

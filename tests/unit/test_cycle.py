@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from clocks import TurnedClock
 from solidgreen import cycle, jsonio, phase, policy, restore
@@ -92,6 +94,16 @@ def test_a_living_holder_keeps_others_out_and_a_dead_one_does_not(root, me, cloc
         child.communicate()
     cycle.take(root, me, minutes=90, clock=clock)
     assert cycle.require(root)["lease"]["holder"]["pid"] == me.pid
+
+
+def test_a_holder_that_ended_and_was_not_asked_for_is_dead():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        holder = cycle.Holder.of(child.pid)
+        assert holder.alive() is True
+        child.stdin.close()
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert holder.alive() is False
 
 
 def test_a_reused_pid_is_not_the_holder(root, me, clock):
@@ -288,6 +300,21 @@ def test_a_run_that_its_own_budget_ended_is_no_failure(root, me, clock):
     verdict(root, 3, "inconclusive")
     clock.sleep(1)
     assert open_cycle(root, me, clock, new=True)
+
+
+@pytest.mark.parametrize("status", [None, "inconclusive", "fail"])
+def test_a_run_that_was_ended_early_is_a_failure_whatever_came_of_its_judgement(root, me, clock, status):
+    registered(root, me, clock)
+    run = cycle.open_run(root, "smoke", 1, clock=clock)
+    cycle.finish_run(root, run.run_id, clock=clock, state="early_stop")
+    if status:
+        verdict(root, 3, status)
+    clock.sleep(1)
+    with pytest.raises(Refused, match="found no --fix"):
+        open_cycle(root, me, clock, new=True)
+    with pytest.raises(Refused, match="smoke 1 not finished"):
+        cycle.open_run(root, "smoke", 2, clock=clock)
+    assert cycle.open_run(root, "smoke", 1, clock=clock).state == "early_stop"
 
 
 def test_a_cycle_without_runs_in_between_does_not_wash_a_failure_away(root, me, clock):

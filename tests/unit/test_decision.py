@@ -303,9 +303,9 @@ def made(root: DataRoot) -> Decision:
     return bundle.make(root, shipped(), shipped=shipped(), level_asked="solid", now=NOW).decision
 
 
-def in_ledger(run_id: str, old: bytes, new: bytes) -> Change:
+def in_lines(file: Callable[[DataRoot], Path], old: bytes, new: bytes) -> Change:
     def apply(root: DataRoot) -> None:
-        path = root.run(run_id) / "observations.jsonl"
+        path = file(root)
         assert old in path.read_bytes()
         path.write_bytes(path.read_bytes().replace(old, new, 1))
 
@@ -342,7 +342,7 @@ def drop_rows(root: DataRoot) -> None:
             id="digest",
         ),
         pytest.param(
-            in_ledger("smoke1-a", b'"verdict":"warn"', b'"verdict":"pass"'),
+            in_lines(of_run("smoke1-a", "observations.jsonl"), b'"verdict":"warn"', b'"verdict":"pass"'),
             "smoke1",
             "observations.jsonl line",
             id="edited",
@@ -357,7 +357,22 @@ def drop_rows(root: DataRoot) -> None:
             in_gates("smoke1-a", lambda d: d.update(digests=["x"])), "smoke1", "another form", id="no digests"
         ),
         pytest.param(
-            edit(lambda root: root.cases, lambda d: d.update(cases=[{}])), "smoke1", "another form", id="cases"
+            in_lines(lambda root: root.cases, b'"contains_pii"', b'"expected"'),
+            "smoke1",
+            "cases.jsonl line 2: the key expected",
+            id="a label among the cases",
+        ),
+        pytest.param(
+            in_lines(lambda root: root.cases, b'"contains_pii":false', b'"contains_pii":true'),
+            "smoke1",
+            "gates.json: found other content than the evidence gives (registration)",
+            id="cases edited",
+        ),
+        pytest.param(
+            without(lambda root: root.cases),
+            "smoke1",
+            "gates.json: found other content than the evidence gives (registration)",
+            id="no cases",
         ),
         pytest.param(drop_rows, "full1", "found other rows of full1-c", id="rows of one run gone"),
         pytest.param(

@@ -318,3 +318,107 @@ def test_labels_that_are_none_are_refused(tmp_path: Path) -> None:
     root.labels.unlink()
     with pytest.raises(BadInput, match="no file"):
         judge(root)
+
+
+# --- a run that was ended before its last case ----------------------------------------------------------------------
+
+#: Records of such a smoke, one false pass among them.
+FALSE_PASS = {("pass", "pass"): 3, ("reject", "pass"): 1}
+
+
+def ended_early(tmp_path: Path, table: Counts, number: int = 0) -> DataRoot:
+    """Return a data root in which that smoke has those records only, all of them as its ledger says."""
+    root = write_root(tmp_path)
+    (root.run(RUNS[number][0]) / "observations.jsonl").unlink()
+    write_run(root, table, *RUNS[number], minutes=5 * number, end="early_stop")
+    found = cycle.load(root) or {}
+    found["runs"][number]["state"] = "early_stop"
+    jsonio.write_json(root.cycle, found)
+    return root
+
+
+def test_a_run_ended_early_fails_by_what_is_certain_and_by_that_alone(tmp_path: Path) -> None:
+    found = judge(ended_early(tmp_path, FALSE_PASS))
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.FAIL, 10)
+    assert found.conclusion.sentence.startswith('gate "smoke1:critical_false_pass" failed: 1 of 1: r-')
+    assert "at best 1 of 7 however the 16 cases without a record end, need == 0" in found.conclusion.sentence
+    assert [check.id for check in found.checks("QA Lead") if check.status is not Status.PASS] == [
+        "smoke1:critical_false_pass"
+    ]
+    unsent = json.loads(found.files["gates.json"])["unsent"]
+    assert (len(found.rows), len(unsent)) == (4, 16)
+    assert not {row["case_id"] for row in found.rows} & set(unsent)
+
+
+@pytest.mark.parametrize(
+    ("early", "whole"),
+    [
+        pytest.param(FALSE_PASS, ("reject>pass 1",), id="a false pass"),
+        pytest.param({("warn", "reject"): 4}, ("warn>reject 4",), id="a bound out of reach"),
+        pytest.param({("pass", "blocked"): 2}, ("pass>blocked 2",), id="blocked"),
+        pytest.param({("warn", "server_error"): 3}, ("warn>server_error 3",), id="errors"),
+    ],
+)
+def test_it_leads_where_the_whole_run_would_have_led(
+    tmp_path: Path, early: dict[tuple[str, str], int], whole: tuple[str, ...]
+) -> None:
+    stopped = judge(ended_early(tmp_path / "early", early)).conclusion
+    complete = judge(write_root(tmp_path / "whole", counts(SMOKE, *whole))).conclusion
+    assert (stopped.status, stopped.exit_code) == (complete.status, complete.exit_code) == (Status.FAIL, 10)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["first smoke", "second smoke"])
+@pytest.mark.parametrize(
+    "table",
+    [{("pass", "pass"): 1}, {("pass", "pass"): 5, ("warn", "reject"): 1}, counts(SMOKE, "blocked -1")],
+    ids=["one sent", "one of six wrong", "all but one, all right"],
+)
+def test_a_forged_mark_makes_no_verdict(tmp_path: Path, table: Counts, number: int) -> None:
+    """Whoever puts the mark there without a reason gets a run that counts as failed and says nothing."""
+    root = ended_early(tmp_path, table, number)
+    jsonio.write_json(root.run(RUNS[number][0]) / "early_stop.json", {"gates": ["smoke1:critical_false_pass"]})
+    found = judge(root, number)
+    assert (found.conclusion.status, found.conclusion.exit_code) == (Status.INCONCLUSIVE, 11)
+    assert cycle.failed_run(root, cycle.require(root)) is not None
+
+
+def test_what_the_mark_says_is_not_read(tmp_path: Path) -> None:
+    root = ended_early(tmp_path, FALSE_PASS)
+    without = judge(root).files
+    (root.run("smoke1-a") / "early_stop.json").write_text("{nonsense", encoding="utf-8")
+    assert judge(root).files == without
+
+
+def test_a_second_smoke_ended_early_is_independent_of_the_first_and_judged_against_it(tmp_path: Path) -> None:
+    found = judge(ended_early(tmp_path, {("warn", "reject"): 2}, 1), 1)
+    assert found.conclusion.sentence.startswith('gate "pair:consistency" failed: 0.000 (0 of 2)')
+    assert "at best 0.900 (18 of 20) however the 18 cases without a record end" in found.conclusion.sentence
+    assert outcome(found, "independent") == "pass: 0 of 5"
+    assert len(json.loads(found.files["gates.json"])["flips"]) == 2
+
+
+def test_a_run_ended_early_is_judged_again_to_the_byte(tmp_path: Path) -> None:
+    root = ended_early(tmp_path, FALSE_PASS)
+    judgement.write(root, judge(root))
+    assert judgement.doubts(root, shipped(), cycle.load(root)) == {}
+    path = root.run("smoke1-a") / "gates.json"
+    path.write_bytes(path.read_bytes().replace(b'"status": "fail"', b'"status": "pass"'))
+    assert "other content than the evidence gives" in judgement.doubts(root, shipped(), cycle.load(root))["smoke1"]
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_a_cycle_that_tells_an_early_end_otherwise_fails_with_14(tmp_path: Path, state: str) -> None:
+    root = ended_early(tmp_path, FALSE_PASS)
+    found = cycle.load(root) or {}
+    found["runs"][0]["state"] = state
+    jsonio.write_json(root.cycle, found)
+    assert judge(root).conclusion.exit_code == 14
+    assert "the end 'early_stop'" in judgement.doubts(root, shipped(), found)["smoke1"]
+
+
+def test_drift_is_not_taken_against_a_run_that_was_ended_early(tmp_path: Path) -> None:
+    root = write_root(tmp_path, full=counts(FULL, "warn>pass 8"))
+    snapshot = root.snapshot("20260101T000000Z")
+    jsonio.write_json(snapshot / "cycle.json", {"runs": [{"run_id": "old", "kind": "full", "state": "early_stop"}]})
+    write_summary(snapshot / "runs" / "old" / "metrics_summary.json", FULL)
+    assert outcome(judge_all(root)[2], "drift").startswith("inconclusive")

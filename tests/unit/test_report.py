@@ -89,8 +89,8 @@ def test_the_last_screen_of_a_go(tmp_path: Path) -> None:
         "0  freeze          pass          7 checks   1 m 15 s",
         "1  infrastructure  pass          10 checks  1 m 15 s",
         "2  configuration   pass          12 checks  1 m 15 s",
-        "3  smoke           pass          47 checks  1 m 15 s",
-        "4  full            pass          19 checks  1 m 15 s",
+        "3  smoke           pass          49 checks  1 m 15 s",
+        "4  full            pass          20 checks  1 m 15 s",
         "5  production      pass          5 checks   1 m 15 s",
         "=> REHEARSAL SOLID GREEN PENDING APPROVAL   (asked for: solid, reached)",
         "   decided by  smoke1:accuracy_lower: lower bound 0.839 (20 of 20, wilson 95%), need > 0.6; "
@@ -105,7 +105,7 @@ def test_the_last_screen_of_a_no_go(tmp_path: Path) -> None:
     for number in (4, 5):
         root.phase(number).unlink()
     assert again(root).screen("x/DAY3_SIGNOFF.md")[3:8] == [
-        "3  smoke           FAIL          2 of 47 checks: smoke1:accuracy_lower, smoke2:accuracy_lower",
+        "3  smoke           FAIL          2 of 49 checks: smoke1:accuracy_lower, smoke2:accuracy_lower",
         "4  full            not run",
         "5  production      not run",
         "=> REHEARSAL NO-GO   (asked for: solid, not reached, exit 10)",
