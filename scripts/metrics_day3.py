@@ -121,7 +121,7 @@ def recompute(root: DataRoot, plan: Policy, run: Ledger) -> tuple[Summary, Summa
     remarks = registration.get("remarks") or {}
     mark = {"decision_grade": remarks.get("decision_grade"), "not_decision_grade": remarks.get("reasons", [])}
     summary = metrics.summarise(rows, plan.level) | mark
-    limits = metrics.rate_limit_stats(rows, registration.get("pacing")) | mark
+    limits = metrics.rate_limit_stats(rows, registration.get("pacing"), run.pace) | mark
     files = {
         judgement.METRICS: judgement.document(summary),
         judgement.CONFUSION: metrics.confusion_csv(summary).encode(),

@@ -35,7 +35,7 @@ ROWS, GATES, LEDGER = "results.jsonl", "gates.json", "observations.jsonl"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run's ledger gives: its registration, joined rows, whether the chain is whole, and how it ended."""
+    """What a run's ledger gives: its registration, joined rows, whether the chain is whole, how it ended, its pace."""
 
     registration: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
@@ -43,6 +43,7 @@ class Evidence:
     active_minutes: float | None
     missing: Sequence[str] = ()
     ended: str | None = None
+    pace: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def judge_run(
         METRICS: document(summary),
         CONFUSION: metrics.confusion_csv(summary).encode(),
         FAILED: metrics.failed_csv(evidence.rows).encode(),
-        RATE_LIMIT: document(metrics.rate_limit_stats(evidence.rows, evidence.registration.get("pacing"))),
+        RATE_LIMIT: document(
+            metrics.rate_limit_stats(evidence.rows, evidence.registration.get("pacing"), evidence.pace)
+        ),
         GATES: document(gate_file),
     }
     return Judgement(
@@ -338,6 +341,7 @@ def read_run(
         active_minutes=round(found.active_s / 60, 4),
         missing=found.missing,
         ended=None if found.end is None else str(found.end["state"]),
+        pace=found.pace,
     )
 
 

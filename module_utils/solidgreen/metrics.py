@@ -428,8 +428,15 @@ def drift(prior: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, flo
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
-def rate_limit_stats(rows: Sequence[Mapping[str, Any]], pacing: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what the rate limit cost the run; waits in seconds."""
+def rate_limit_stats(
+    rows: Sequence[Mapping[str, Any]],
+    pacing: Mapping[str, Any] | None = None,
+    pace: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the rate limit cost the run; waits in seconds.
+
+    :param pace: the latest record of what the run kept below, None where no limit showed itself
+    """
     waits = [float(row.get("wait_seconds") or 0) for row in rows]
     requests = sum(int(row.get("attempts") or 0) for row in rows)
     limited = sum(int(row.get("retries_429") or 0) for row in rows)
@@ -446,6 +453,7 @@ def rate_limit_stats(rows: Sequence[Mapping[str, Any]], pacing: Mapping[str, Any
             "total_wait_seconds": round(sum(sorted(waits)), 6),
             "max_wait_seconds": max(waits, default=0.0),
             "pacing": dict(pacing or {}),
+            "rate_limit": {key: pace[key] for key in ("limit", "source", "certain")} if pace else None,
         }
     )
     return plain

@@ -150,7 +150,9 @@ def test_the_rate_limit_figures_count_waits_and_retries() -> None:
         {"http_status": 429, "wait_s": 7.0, "duration_s": 0.1},
         {"http_status": 200, "wait_s": 0.0, "duration_s": 1.0},
     ]
-    found = metrics.rate_limit_stats(metrics.join(made, labels(SMOKE)))
+    pace = {"type": "pace", "limit": {"requests": 10, "window_s": 60.0}, "source": "stated", "certain": True}
+    found = metrics.rate_limit_stats(metrics.join(made, labels(SMOKE)), pace=pace)
+    assert found["rate_limit"] == {"limit": {"requests": 10, "window_s": 60.0}, "source": "stated", "certain": True}
     assert (found["total_requests"], found["http_429"], found["cases_with_429"], found["exhausted"]) == (21, 2, 2, 1)
     assert (found["total_wait_seconds"], found["max_wait_seconds"]) == (7.0, 7.0)
 
