@@ -19,7 +19,7 @@ try:
     from solidgreen import cycle, policy
     from solidgreen.clock import SystemClock, parse
     from solidgreen.cycle import Holder
-    from solidgreen.errors import BadInput, ExitCode, InfrastructureStop, Refused, SolidGreenError
+    from solidgreen.errors import BadInput, ExitCode, InfrastructureStop, IntegrityError, Refused, SolidGreenError
     from solidgreen.paths import DataRoot, find_data_root, require_one_data_root
 except ModuleNotFoundError as missing:
     print(
@@ -145,17 +145,34 @@ def _refuse_if_held(root: DataRoot) -> None:
 
 
 def registration_of(folder: Path) -> dict[str, Any] | None:
-    """Return the registration of the run in *folder*, None where none was written whole."""
+    """Return the registration of the run in *folder*, None where none was written whole: nothing was sent then.
+
+    :raises IntegrityError: a whole first line is there, and it is no registration
+    """
+    path = folder / OBSERVATIONS
     try:
-        with (folder / OBSERVATIONS).open("rb") as handle:
+        with path.open("rb") as handle:
             first = next(iter(handle), b"")
-    except OSError:
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _broken(path, f"no readable file ({error.strerror})") from error
+    if not first.endswith(b"\n"):
         return None
     with contextlib.suppress(ValueError):
         record = json.loads(first)
-        if isinstance(record, dict) and record.get("type") == "registration" and first.endswith(b"\n"):
+        if isinstance(record, dict) and record.get("type") == "registration":
             return record
-    return None
+    raise _broken(path, "bytes that are not as they were written")
+
+
+def _broken(path: Path, found: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path} line 1",
+        found=found,
+        need="the registration of the run",
+        next_step="restore the file, or move its folder away, then run the same command again",
+    )
 
 
 def own_runs(root: DataRoot) -> list[tuple[Path, dict[str, Any]]]:

@@ -29,7 +29,7 @@ SIGNS = {"pass": "✔", "holds": "✔", "fail": "✘", "inconclusive": "?", "run
 DEBUG_ACTIONS = ("debug", "ansible.builtin.debug")
 #: Seconds between two batch lines where nothing can be redrawn.
 PLAIN_EVERY_S = 10.0
-#: Seconds between two looks for a forecast, which is worth a line before the first request leaves.
+#: Seconds between two looks for a forecast that has changed, because the run learnt its rate limit.
 LOOK_EVERY_S = 0.25
 
 
@@ -193,7 +193,8 @@ class PlainView:
 
     def __init__(self, board: Board, stream: TextIO | None = None, every_s: float = PLAIN_EVERY_S) -> None:
         self.board, self.stream, self.every_s = board, stream or sys.stdout, every_s
-        self._since, self._last, self._foreseen = time.time(), "", ""
+        self._since, self._last = time.time(), ""
+        self._foreseen: dict[str, str] = {}
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -213,9 +214,11 @@ class PlainView:
             progress = newest_progress(self.board.data_root, self._since)
             if progress is None:
                 continue
-            if (foreseen := forecast_line(progress)) and foreseen != self._foreseen:
+            run = str(progress.get("run_id"))
+            # The first forecast of a run is said by its playbook, before the first request; here it is what changed.
+            if (foreseen := forecast_line(progress)) and foreseen != self._foreseen.setdefault(run, foreseen):
                 self.say(foreseen)
-                self._foreseen = foreseen
+                self._foreseen[run] = foreseen
             line = progress_line(progress)
             if time.monotonic() >= due and line != self._last:
                 self.say(line)

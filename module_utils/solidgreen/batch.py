@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from filelock import FileLock, Timeout
+
 from . import cases, cycle, jsonio, ledger, request, runner, verdict
 from .check import Check, Status
 from .client import Target
 from .clock import Clock, compact, parse, stamp
-from .errors import BadInput, Inconclusive, IntegrityError, Refused
+from .errors import BadInput, Inconclusive, InfrastructureStop, IntegrityError, Refused
 from .ledger import Ledger
 from .pacing import USUAL_WINDOW_S, Forecast, Limit, Pace, Pacing, Shard
-from .paths import DataRoot
+from .paths import MARK, OBSERVATIONS, DataRoot
 from .runner import Job, Known, RunResult
 from .workers import Workers
 
@@ -33,6 +36,8 @@ _NEXT = {
     runner.EXHAUSTED: "raise the budget or lower the interval as far as the plan allows, then invoke go --new-cycle",
     runner.QUOTA: "wait until the quota is back or have it raised, then invoke go --new-cycle",
 }
+#: What the API allows without and with a token, as far as its operators have not set it otherwise.
+_USUAL = {False: Limit(10, 60.0), True: Limit(120, 60.0)}
 #: Earlier runs that are asked what they know of the rate limit: the latest, as long as it may still count them.
 _ASKED, _ASKED_WITHIN_S = 4, 2 * 3600.0
 
@@ -129,18 +134,24 @@ def execute(
     def ending() -> str | None:
         if stop():
             return runner.INTERRUPTED
-        return runner.EARLY if order.early_stop and (folder / runner.MARK).exists() else None
+        return runner.EARLY if order.early_stop and (folder / MARK).exists() else None
 
-    result = runner.run_batch(
-        replace(job, run_id=run_id),
-        folder,
-        build=lambda case: request.build(case, template, order.root.root),
-        workers=workers,
-        clock=clock,
-        random=random,
-        stop=ending,
-        lock_timeout_s=lock_timeout_s,
-    )
+    def begun(sha256: str) -> None:
+        if order.in_cycle:
+            cycle.note_run(order.root, run_id, registration_sha256=sha256)
+
+    with _only_sender(order.root, lock_timeout_s):
+        result = runner.run_batch(
+            replace(job, run_id=run_id),
+            folder,
+            build=lambda case: request.build(case, template, order.root.root),
+            workers=workers,
+            clock=clock,
+            random=random,
+            stop=ending,
+            begun=begun,
+            lock_timeout_s=lock_timeout_s,
+        )
     if result.state == runner.INTERRUPTED:
         raise Inconclusive(
             f"run {run_id}",
@@ -151,8 +162,7 @@ def execute(
             total=result.total,
         )
     if order.in_cycle:
-        final = {runner.FINISHED: "finished", runner.EARLY: "early_stop"}.get(result.state, "stopped")
-        cycle.finish_run(order.root, run_id, clock=clock, state=final)
+        cycle.finish_run(order.root, run_id, clock=clock, state=ledger.in_cycle(result.state))
     return Report(run_id, result.state, outlook, (foreseen, _complete_check(order, result)), result)
 
 
@@ -161,15 +171,24 @@ def _record(order: Order) -> Ledger | None:
     if order.kind == "probe":
         return None
     if order.run_id:
-        return _begun(order.root.run(order.run_id) / runner.OBSERVATIONS)
+        return _begun(order.root.run(order.run_id) / OBSERVATIONS)
     entries = (cycle.load(order.root) or {}).get("runs", [])
     for entry in entries:
-        path = order.root.run(entry["run_id"]) / runner.OBSERVATIONS
+        path = order.root.run(entry["run_id"]) / OBSERVATIONS
         if (entry["kind"], entry["ordinal"]) != (order.kind, order.ordinal):
             continue
         if entry["state"] != "open":
             return ledger.closed(path, entry["state"], keep=False)
-        return _begun(path)
+        found = _begun(path)
+        cycle.require_record(entry, path, found.registration.get("sha256") if found else None)
+        if found is None and entry.get("plan_sha256"):
+            raise Refused(
+                f"run {entry['run_id']}",
+                found="a run that batch workers send, not merged yet",
+                need="the same workers to its end",
+                next_step="invoke phase --only 4 with these workers in the inventory",
+            )
+        return found
     return None
 
 
@@ -178,18 +197,45 @@ def _begun(path: Path) -> Ledger | None:
     return found if found is not None and found.registration else None
 
 
+@contextlib.contextmanager
+def _only_sender(root: DataRoot, timeout_s: float) -> Iterator[None]:
+    """Keep any other run of this data root from sending meanwhile; the lock dies with its process.
+
+    :raises Refused: another one is at work
+    :raises InfrastructureStop: the disk does not take the lock
+    """
+    try:
+        lock = FileLock(root.root / ".batch.lock", timeout=timeout_s).acquire()
+    except Timeout as error:
+        raise Refused(
+            f"data root {root.root}",
+            found="another process that is sending a run of it",
+            need="one at a time: two would send faster than either is told to",
+            next_step="wait for it to end (invoke status shows it), then invoke go",
+        ) from error
+    except OSError as error:
+        raise InfrastructureStop(
+            f"data root {root.root}",
+            found=f"a disk that does not take it ({error.strerror})",
+            need="a writable disk with free space",
+            next_step="make room or permit writing, then invoke go; the run goes on where it stood",
+        ) from error
+    with lock:
+        yield
+
+
 def _known(order: Order, own_id: str, clock: Clock) -> Known:
     """Return what the latest runs against the same target know of its rate limit.
 
     Their requests may still count against it. After a run that met a 429 the next one waits until none of them does,
-    so that it begins as the first one did.
+    so that it begins as the first one did; what one was told to wait, the next one waits as well.
     """
     now = clock.now()
-    runs = {path: path.stat().st_mtime for path in order.root.runs.glob(f"*/{runner.OBSERVATIONS}")}
+    runs = {path: path.stat().st_mtime for path in order.root.runs.glob(f"*/{OBSERVATIONS}") if path.is_file()}
     latest = heapq.nlargest(_ASKED, (path for path in runs if path.parent.name != own_id), key=lambda path: runs[path])
     pace: Pace | None = None
     starts: list[datetime] = []
-    cooling: datetime | None = None
+    held: list[float] = []
     for path in latest:
         if now.timestamp() - runs[path] > _ASKED_WITHIN_S:
             break
@@ -204,9 +250,11 @@ def _known(order: Order, own_id: str, clock: Clock) -> Known:
         sent = [parse(tried["started_at"]) for tried in earlier.recent if tried["reason"] != "http_429"]
         window = (pace.limit if pace else Limit(1, float(USUAL_WINDOW_S))).spacing_s
         starts += [moment for moment in sent if (now - moment).total_seconds() < window]
-        if cooling is None and earlier.http_429 and sent:
-            cooling = max(sent) + timedelta(seconds=window)
-    return Known(pace, starts, cooling)
+        if earlier.http_429 and sent:
+            held.append(min(window, (max(sent) - now).total_seconds() + window))
+        held.append(runner.held_s(earlier, now))
+    cooling = max(held, default=0.0)
+    return Known(pace, starts, now + timedelta(seconds=cooling) if cooling > 0 else None)
 
 
 def _open(order: Order, clock: Clock) -> str:
@@ -241,6 +289,7 @@ def _job(order: Order, run_id: str, template: request.Template, known: Known) ->
         },
         shard=order.shard,
         known=known,
+        usual=_USUAL[bool(order.target.token)],
     )
 
 

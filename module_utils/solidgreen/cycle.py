@@ -36,6 +36,8 @@ class RunEntry:
     """One run of the cycle; times are stamps.
 
     :param state: ``open``, ``finished``, ``stopped`` (its budget or quota ended it), ``early_stop`` (its gates did)
+    :param registration_sha256: digest of the first record, None until the run has one
+    :param plan_sha256: digest of the plan of a run that shards send, None for any other
     """
 
     run_id: str
@@ -44,6 +46,8 @@ class RunEntry:
     state: str
     started_at: str
     ended_at: str | None = None
+    registration_sha256: str | None = None
+    plan_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -476,6 +480,33 @@ def _require_startable(cycle: Mapping[str, Any], kind: str, ordinal: int) -> Non
             found=f"{' and '.join(missing)} not finished",
             need="the runs before it finished",
             next_step="invoke phase --only 3",
+        )
+
+
+def note_run(root: DataRoot, run_id: str, **digests: str) -> None:
+    """Note what a run of the cycle was begun with, once: whoever takes its record away cannot begin it anew."""
+
+    def edit(cycle: dict[str, Any]) -> None:
+        for run in cycle["runs"]:
+            if run["run_id"] == run_id:
+                run.update({name: value for name, value in digests.items() if not run.get(name)})
+
+    change(root, edit)
+
+
+def require_record(run: Mapping[str, Any], path: Path, found: str | None, noted: str = "registration_sha256") -> None:
+    """Refuse a run whose record is not the one it was begun with, or is gone.
+
+    :param found: digest of the registration (or, by *noted*, of the plan) that lies there, None where nothing does
+    :raises IntegrityError: it is another one
+    """
+    if run.get(noted) and found != run[noted]:
+        another = "another registration than it was begun with"
+        raise IntegrityError(
+            str(path),
+            found="nothing, though the run was begun" if found is None else another,
+            need=f"the record of {run['run_id']} as it was begun at {run['started_at']}",
+            next_step='restore the runs folder from its snapshot, or invoke go --new-cycle --fix "what was changed"',
         )
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInput, IntegrityError
+from .errors import BadInput, InfrastructureStop, IntegrityError
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -76,7 +76,27 @@ def digest(value: Any) -> str:
 
 
 def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace *path* by *data* so that a reader sees the old file or the new one, never a part; fsynced."""
+    """Replace *path* by *data* so that a reader sees the old file or the new one, never a part; fsynced.
+
+    :raises InfrastructureStop: the disk does not take it; the old file stays
+    """
+    try:
+        _replace(path, data, mode)
+    except OSError as error:
+        raise not_taken(path, error) from error
+
+
+def not_taken(path: Path, error: OSError) -> InfrastructureStop:
+    """Return the error of a disk that refuses to write a file."""
+    return InfrastructureStop(
+        str(path),
+        found=f"a disk that does not take it ({error.strerror})",
+        need="a writable disk with free space",
+        next_step="make room or permit writing, then run the same command again",
+    )
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

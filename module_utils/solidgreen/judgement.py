@@ -18,7 +18,7 @@ from .clock import parse
 from .errors import BadInput, IntegrityError, SolidGreenError
 from .manifest import Label
 from .metrics import Tally
-from .paths import SNAPSHOT_PREFIX, DataRoot
+from .paths import OBSERVATIONS, SNAPSHOT_PREFIX, DataRoot
 from .policy import Policy
 from .selection import draw
 
@@ -30,7 +30,7 @@ METRICS, CONFUSION, FAILED, RATE_LIMIT = (
     "rate_limit_stats.json",
 )
 COPIED = (METRICS, CONFUSION, FAILED, RATE_LIMIT)
-ROWS, GATES, LEDGER = "results.jsonl", "gates.json", "observations.jsonl"
+ROWS, GATES = "results.jsonl", "gates.json"
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def judge_run(
         pacing=evidence.registration.get("pacing"),
         active_minutes=evidence.active_minutes,
     )
-    # Whoever ended it early is not believed: what is certain is worked out again, from the evidence alone.
-    unsent = under.unsent(evidence.missing) if evidence.ended == early.ENDED else {}
+    # However it ended before its last case, what is certain by then counts; it is worked out from the evidence alone.
+    unsent = under.unsent(evidence.missing) if evidence.ended not in (None, "finished") else {}
     run = early.Partial(policy, kind, ordinal, evidence.rows, unsent, facts, under.first_rows)
     results, pair = run.settled(), run.pair
     conclusion = gates.conclude(results)
@@ -218,7 +218,7 @@ def doubts(root: DataRoot, policy: Policy, cycle: Mapping[str, Any] | None) -> d
 
 def _doubt(root: DataRoot, policy: Policy, cycle: Mapping[str, Any] | None, run: Mapping[str, Any]) -> str | None:
     run_id, folder = run["run_id"], root.run(run["run_id"])
-    ledger.closed(folder / LEDGER, run["state"])
+    ledger.closed(folder / OBSERVATIONS, run["state"])
     written = jsonio.read_json_or_none(folder / GATES)
     if written is None:
         return None
@@ -277,13 +277,16 @@ def append_rows(path: Path, run_id: str, rows: bytes) -> bool:
     rest = rows[len(mine) :]
     if not rest and len(whole) == len(known):
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b" if known else "wb") as handle:
-        handle.truncate(len(whole))
-        handle.seek(len(whole))
-        handle.write(rest)
-        handle.flush()
-        os.fsync(handle.fileno())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("r+b" if known else "wb") as handle:
+            handle.truncate(len(whole))
+            handle.seek(len(whole))
+            handle.write(rest)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise jsonio.not_taken(path, error) from error
     return True
 
 
@@ -317,7 +320,7 @@ def read_run(
     :param state: of the run in its cycle; one that is not open must have its end on record
     :raises IntegrityError: the ledger is of another run
     """
-    path = root.run(run_id) / LEDGER
+    path = root.run(run_id) / OBSERVATIONS
     try:
         found = ledger.closed(path, state) if state != "open" and path.exists() else ledger.verify(path)
         shards.require_merged(root.run(run_id))
@@ -409,6 +412,8 @@ def registration_tally(
         ("selection of the run", _drawn(policy, run, labels)),
         ("order (the run began first)", parse(str(run["at"])) >= parse(str(registration["at"]))),
     ]
+    begun = next((e.get("registration_sha256") for e in (cycle or {})["runs"] if e["run_id"] == run["run_id"]), None)
+    compared += [("record the run was begun with", run.get("sha256") == begun)] if begun else []
     faults = dict.fromkeys(name for name, same in compared if not same)
     return Tally(tuple(faults), len(compared))
 

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from . import jsonio
 from .clock import Clock, parse, stamp
 from .errors import BadInput, InfrastructureStop, IntegrityError, Refused, SolidGreenError
+from .pacing import Pace
 
 SCHEMA = "solidgreen/observation/1"
 GENESIS = "0" * 64
@@ -35,19 +36,21 @@ GENESIS = "0" * 64
 RECENT = 1000
 Record = dict[str, Any]
 
-#: How a run ends in the words of its cycle; any other end is ``stopped`` there.
-_IN_CYCLE = {"finished": "finished", "early_stop": "early_stop"}
 #: What a system call says of a path where something lies that we never put there.
 _OCCUPIED = (errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.ENXIO)
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class _Step(NamedTuple):
-    """What a record that can follow adds: its moment, attempts nobody told yet, their starts and the ends of waits."""
+    """What a record that can follow adds: its moment, attempts nobody told yet, and what they say of time.
+
+    ``starts`` and ``ends`` are seconds of the run, ``holds`` the ends of waits on the wall clock.
+    """
 
     at: datetime
     tried: list[Record]
     starts: list[float]
+    ends: list[float]
     holds: list[datetime]
 
 
@@ -62,7 +65,8 @@ class Ledger:
     :param held_until: when the last wait ends that an attempt was told or chose
     :param recent: the latest attempts, in the order of the ledger
     :param pace: the latest record of that type
-    :param active_s: seconds of all sessions together, by their first and last records
+    :param active_s: seconds of all sessions together: by the run's own monotonic count of its attempts, by the wall
+        clock where several machines sent it
     :param lines: number of whole lines, ``size`` their bytes, ``torn`` what comes after them
     """
 
@@ -137,9 +141,11 @@ class Ledger:
             set(record["selection"])  # a TypeError where it is none
         elif kind in ("attempt", "observation"):
             return self._check_case(kind, record)
-        elif kind not in ("resume", "pace", "end"):
+        elif kind == "pace":
+            Pace.of(record)
+        elif kind not in ("resume", "end"):
             raise ValueError(f"a record of type {kind!r}")
-        return _Step(parse(record["at"]), [], [], [])
+        return _Step(parse(record["at"]), [], [], [], [])
 
     def _check_case(self, kind: str, record: Record) -> _Step:
         case_id = record["case_id"]
@@ -157,7 +163,8 @@ class Ledger:
         return _Step(
             parse(record["finished_at"] if kind == "observation" else record["at"]),
             tried,
-            [float(attempt["at_s"]) for attempt in tried if "at_s" in attempt],
+            [float(attempt["at_s"]) for attempt in tried],
+            [float(attempt["at_s"]) + float(attempt["duration_s"]) for attempt in tried],
             [
                 parse(attempt["started_at"]) + timedelta(seconds=attempt["duration_s"] + attempt["wait_s"])
                 for attempt in tried
@@ -186,7 +193,7 @@ class Ledger:
         self._starts.extend(step.starts)
         for until in step.holds:
             self.held_until = until if self.held_until is None else max(until, self.held_until)
-        self._take_time(kind, step.at)
+        self._take_time(kind, step)
         self.head_sha256 = record["sha256"]
 
     def _close(self, record: Record) -> None:
@@ -199,12 +206,19 @@ class Ledger:
         if self.keep:
             self.observations.append(record)
 
-    def _take_time(self, kind: str, at: datetime) -> None:
-        """Sum the time of all sessions: what lies between them was nobody's waiting."""
+    def _take_time(self, kind: str, step: _Step) -> None:
+        """Sum the time of all sessions: what lies between them was nobody's waiting.
+
+        Attempts count the seconds of their run on a monotonic clock: a wall clock that is set neither stretches nor
+        shrinks it. Only shards have no other clock in common.
+        """
+        if "shards" not in self.registration:
+            self.active_s = max(self.active_s, *step.ends, 0.0)
+            return
         if self._session is None or kind == "resume":
-            self._session = (at, self.active_s)
+            self._session = (step.at, self.active_s)
         start, before = self._session
-        self.active_s = before + max(0.0, (at - start).total_seconds())
+        self.active_s = max(self.active_s, before + (step.at - start).total_seconds())
 
 
 def read(path: Path, *, keep: bool = True) -> Ledger:
@@ -247,6 +261,11 @@ def verify(path: Path, *, keep: bool = True) -> Ledger:
     return ledger
 
 
+def in_cycle(end: str) -> str:
+    """Return how a run that ended so is called in its cycle: ``finished``, ``early_stop``, else ``stopped``."""
+    return end if end in ("finished", "early_stop") else "stopped"
+
+
 def closed(path: Path, state: str, *, keep: bool = True) -> Ledger:
     """Return what the ledger of a run says that its cycle calls ended: it must be whole and end in the same way.
 
@@ -258,7 +277,7 @@ def closed(path: Path, state: str, *, keep: bool = True) -> Ledger:
     except BadInput as error:
         raise _tampered(str(path), f"no record of a run that the cycle calls {state}", "its whole record") from error
     ended = None if ledger.end is None else str(ledger.end.get("state"))
-    if ended is None or _IN_CYCLE.get(ended, "stopped") != state:
+    if ended is None or in_cycle(ended) != state:
         said = "no end" if ended is None else f"the end {ended!r}"
         raise _tampered(str(path), f"{said} in the record of a run that the cycle calls {state}", "one and the same")
     return ledger

@@ -21,13 +21,19 @@ Item = TypeVar("Item")
 #: Added to every Retry-After: the server rounds it down, and exactly that long earns a second refusal.
 GUARD_S = 1.0
 #: Lengths rate limits are counted over, in seconds. A refusal tells the length to about a second, this list the rest.
-WINDOWS_S = (1, 10, 60, 300, 600, 900, 3600, 86400)
+WINDOWS_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 86400)
+#: Those that one refusal is believed to tell where requests came before ours that we may not know all of.
+COMMON_S = (1, 10, 60, 3600)
 #: How many requests rate limits allow; for a refusal that somebody else's unseen requests had a part in.
 COUNTS = (1, 2, 3, 5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 500, 600, 1000)
 #: Assumed where a refusal tells nothing: the usual length.
 USUAL_WINDOW_S = 60
+#: How late a request may arrive after its start, and one may be refused by a clock of another second.
+JITTER_S = 0.25
 #: Where a limit comes from that a refusal told exactly.
 TOLD = "learnt from a 429"
+ASSUMED = "assumed after a 429"
+RAISED = "tried higher after a window in peace"
 #: Starts remembered; more than any limit worth pacing by counts.
 REMEMBERED = 1000
 
@@ -66,7 +72,7 @@ class Limit:
     @property
     def spacing_s(self) -> float:
         """Seconds after which the start that fills the window may be followed: with room for a late arrival."""
-        return self.window_s + max(0.25, 0.01 * self.window_s)
+        return self.window_s + max(JITTER_S, 0.01 * self.window_s)
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,10 @@ class Pace:
 
     def shared(self, of: int) -> Pace:
         """Return the part of it that one of *of* senders keeps below."""
-        return replace(self, limit=Limit(max(1, self.limit.requests // of), self.limit.window_s))
+        each = self.limit.requests // of
+        # Where there is less than one for each, the window is stretched: together they still keep below it.
+        share = Limit(each, self.limit.window_s) if each else Limit(1, self.limit.window_s * of / self.limit.requests)
+        return replace(self, limit=share)
 
     def whole(self, of: int) -> Pace:
         """Return what *of* senders keep below together when each keeps below this one."""
@@ -213,8 +222,9 @@ class Pacer:
         self._min_interval, self._slots = min_interval, slots
         self._next = self._until = -math.inf
         self._starts: deque[float] = deque(maxlen=REMEMBERED)
-        self._episode_until = self._raise_at = -math.inf
+        self._episode_until = self._episode_start = self._raise_at = -math.inf
         self._ceiling: Limit | None = None
+        self._before: Limit | None = None
         self.pace: Pace | None = None
 
     @property
@@ -247,7 +257,8 @@ class Pacer:
     def keep_below(self, pace: Pace) -> None:
         """Stay below a limit from here on."""
         self.pace = pace
-        self._ceiling = pace.limit if pace.certain else self._ceiling
+        # What was only assumed may be above the real one: nothing to come back to.
+        self._ceiling = pace.limit if pace.certain and pace.source != ASSUMED else self._ceiling
         self._starts = deque(self._starts, maxlen=max(REMEMBERED, pace.limit.requests))
 
     def started(self, now: float) -> None:
@@ -263,7 +274,8 @@ class Pacer:
             self._raise_at = now + limit.spacing_s
             step = limit.requests + 1 if self._ceiling else _usual(limit.requests + 1)
             higher = Limit(step, limit.window_s)
-            self.pace = Pace(higher, "tried higher after a window in peace", certain=higher == self._ceiling)
+            self._before = limit
+            self.pace = Pace(higher, RAISED, certain=higher == self._ceiling)
 
     def pause(self, until: float) -> None:
         """Hold all starts until then; a longer pause is never shortened."""
@@ -280,16 +292,38 @@ class Pacer:
         same_episode = start < self._episode_until
         self.pause(until)
         self._episode_until = max(self._episode_until, until)
-        if same_episode:
-            return
         self._raise_at = -math.inf
+        if same_episode:
+            self._correct(start)
+            return
+        self._episode_start = start
         told = learnt(self.starts, start, retry_after_s)
         exact = told is not None and told.source == TOLD
         if self.pace is not None and not (told and exact and told.limit.rate <= self.pace.limit.rate):
-            lower = Limit(max(1, self.pace.limit.requests - 1), self.pace.limit.window_s)
-            told = Pace(lower, "refused below what was known", certain=False)
+            told = self._lower(self.pace)
         if told is not None:
             self.keep_below(told)
+
+    def _correct(self, start: float) -> None:
+        """Take a request out of the limit that was counted as admitted when the episode's first refusal landed."""
+        if self.pace is not None and self.pace.source == TOLD and start < self._episode_start:
+            limit = self.pace.limit
+            self._ceiling = None
+            self.keep_below(replace(self.pace, limit=Limit(max(1, limit.requests - 1), limit.window_s)))
+
+    def _lower(self, pace: Pace) -> Pace:
+        """Return what to keep below when a known limit was refused: somebody else has a part of it, or it was none."""
+        limit, why = pace.limit, "refused below what was known"
+        if pace.source == RAISED and self._before is not None:
+            return Pace(self._before, why, certain=True)  # the step up was one too many
+        if limit.requests == 1:
+            # No further down than one a minute: whatever is refused there does not hang on our pace.
+            slower = min(2.0 * limit.window_s, max(limit.window_s, USUAL_WINDOW_S))
+            return Pace(Limit(1, slower), why, certain=False)
+        below = limit.requests - 1
+        if self._ceiling is None:
+            below = max(count for count in COUNTS if count <= below)
+        return Pace(Limit(below, limit.window_s), why, certain=False)
 
 
 def learnt(starts: Sequence[float], refused: float, retry_after_s: float | None) -> Pace | None:
@@ -308,7 +342,8 @@ def learnt(starts: Sequence[float], refused: float, retry_after_s: float | None)
         if index and oldest - starts[index - 1] < (retry_after_s or 0.0):
             continue
         told = (retry_after_s or 0.0) + refused - oldest
-        window = next((length for length in WINDOWS_S if told - GUARD_S <= length <= told + 1.5 * GUARD_S), None)
+        usual = COMMON_S if index else WINDOWS_S
+        window = next((length for length in usual if abs(length - told) <= GUARD_S + JITTER_S), None)
         if window is None:
             continue
         limit = Limit(_within(starts, refused, window), float(window))
@@ -320,10 +355,11 @@ def learnt(starts: Sequence[float], refused: float, retry_after_s: float | None)
     if not requests:
         return None
     if retry_after_s is None:  # nothing to learn a length from, now or later: it stays where it is
-        return Pace(Limit(requests, float(window)), "assumed after a 429", certain=requests > 1)
+        return Pace(Limit(requests, float(window)), ASSUMED, certain=requests > 1)
     assumed = _usual(requests + 1)
-    # Where most of it was ours there is no room for another usual limit: it is as good as told.
-    return Pace(Limit(assumed, float(window)), "assumed after a 429", certain=requests >= 0.75 * assumed)
+    # Where most of it was ours there is no room for another usual limit: it is as good as told, if its length is.
+    certain = window == USUAL_WINDOW_S and requests >= 0.75 * assumed
+    return Pace(Limit(assumed, float(window)), ASSUMED, certain=certain)
 
 
 def _usual(least: int) -> int:
@@ -343,7 +379,10 @@ def _most_within(starts: Sequence[float], window: float) -> int:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run takes at least, said before its first request; ``seconds`` until its last start."""
+    """What a run takes at least, said before its first request; ``seconds`` until its last start.
+
+    :param usual: where the limit is unknown, the usual one and the seconds under it, if it makes a difference
+    """
 
     cases: int
     seconds: float
@@ -352,6 +391,7 @@ class Forecast:
     budget_minutes: float
     limit: Limit | None = None
     cooling_s: float = 0.0
+    usual: tuple[Limit, float] | None = None
 
     @property
     def fits(self) -> bool:
@@ -363,6 +403,8 @@ class Forecast:
         if not self.cases:
             return "no case left to send"
         limit = f"at most {self.limit}, no 429 expected" if self.limit else "rate limit unknown, the first 429 tells it"
+        if self.usual:
+            limit += f" (under the usual {self.usual[0]}: {_span(self.usual[1])} and one 429)"
         parts = [f"{self.cases} cases", f"starts at least {self.interval:g} s apart", limit]
         if self.cooling_s:
             parts.append(f"a cool-down of {_span(self.cooling_s)} first")
@@ -379,7 +421,8 @@ class Forecast:
             "interval_s": self.interval,
             "rate_limit": None if self.limit is None else asdict(self.limit),
             "cooling_s": round(self.cooling_s, 3),
-            "expected_429": 0 if self.limit else None,
+            "expected_429": 0 if self.limit else [0, 1],
+            "seconds_under_the_usual_limit": round(self.usual[1], 3) if self.usual else None,
         }
 
 
@@ -389,6 +432,7 @@ def forecast(
     *,
     spent_s: float = 0.0,
     limit: Limit | None = None,
+    usual: Limit | None = None,
     sent: Iterable[float] = (),
     cooling_s: float = 0.0,
     shard: Shard | None = None,
@@ -396,25 +440,35 @@ def forecast(
     """Return what that many cases take at least when nobody else uses up the limit.
 
     :param limit: the rate limit as far as it is known, of the whole run
+    :param usual: what it most likely is where it is not known
     :param sent: starts that still count against it, in seconds from now: none is above 0
     """
     interval = pacing.min_interval if shard is None else Slots(shard, pacing.min_interval, 0.0).interval
-    left = pacing.budget_minutes * 60.0 - spent_s
+    left, of = pacing.budget_minutes * 60.0 - spent_s, shard.of if shard else 1
     seconds = cooling_s + max(0, cases - 1) * interval
+    likely = None
     if limit is not None and cases:
-        pacer, share = Pacer(interval), Pace(limit, "").shared(shard.of if shard else 1)
-        pacer.recall(sent)
-        pacer.keep_below(share)
-        # A few windows are laid out start by start; by then all repeats, window by window.
-        starts, now = [], cooling_s
-        for _ in range(min(cases, 4 * share.limit.requests)):
-            now = pacer.due(now)
-            pacer.started(now)
-            starts.append(now)
-        windows = -(-(cases - len(starts)) // share.limit.requests)
-        last = starts[cases - 1 - windows * share.limit.requests]
-        seconds = last + windows * max(share.limit.spacing_s, share.limit.requests * interval)
-    return Forecast(cases, seconds, left, interval, pacing.budget_minutes, limit, cooling_s)
+        seconds = _under(limit, of, cases, interval, sent, cooling_s)
+    elif usual is not None and cases:
+        slower = _under(usual, of, cases, interval, sent, cooling_s)
+        likely = (usual, slower) if slower > seconds + interval else None
+    return Forecast(cases, seconds, left, interval, pacing.budget_minutes, limit, cooling_s, likely)
+
+
+def _under(limit: Limit, of: int, cases: int, interval: float, sent: Iterable[float], cooling_s: float) -> float:
+    """Return the seconds until the last start of one of *of* senders that keep below a limit together."""
+    pacer, share = Pacer(interval), Pace(limit, "").shared(of)
+    pacer.recall(sent)
+    pacer.keep_below(share)
+    # A few windows are laid out start by start; by then all repeats, window by window.
+    starts, now = [], cooling_s
+    for _ in range(min(cases, 4 * share.limit.requests)):
+        now = pacer.due(now)
+        pacer.started(now)
+        starts.append(now)
+    windows = -(-(cases - len(starts)) // share.limit.requests)
+    last = starts[cases - 1 - windows * share.limit.requests]
+    return last + windows * max(share.limit.spacing_s, share.limit.requests * interval)
 
 
 def _span(seconds: float) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from .errors import BadInput
 
 SNAPSHOT_PREFIX = "rollback_prefix_"
+#: In the folder of a run: its record, and the mark of whoever may see labels that it cannot end well any more.
+OBSERVATIONS, MARK = "observations.jsonl", "early_stop.json"
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from . import gates, jsonio
 from .check import Check, Status
 from .clock import parse
-from .judgement import COPIED, GATES, LEDGER, METRICS, ROWS
+from .judgement import COPIED, GATES, METRICS, ROWS
 from .metrics import UNKNOWN, VERDICTS
-from .paths import DataRoot
+from .paths import OBSERVATIONS, DataRoot
 from .policy import Box, PhaseSpec, Policy
 from .shards import FOLDER as SHARDS
 from .text import markdown, plural, visible
@@ -237,7 +237,7 @@ def _linked(picture: Picture) -> list[str]:
     names += [f"phases/phase{number}.json" for number, doc in sorted(picture.phases.items()) if doc]
     for label in sorted(picture.gate_files, key=list(TITLES).index):
         run_id = picture.gate_files[label]["run_id"]
-        names += [f"runs/{run_id}/{name}" for name in (GATES, METRICS, LEDGER)]
+        names += [f"runs/{run_id}/{name}" for name in (GATES, METRICS, OBSERVATIONS)]
     return names
 
 
@@ -422,7 +422,12 @@ def evidence_files(root: DataRoot, picture: Picture, plan: Path | None) -> Itera
         yield f"qualified/{name}", root.qualified / name, "data set"
     for label in sorted(picture.gate_files, key=list(TITLES).index):
         run_id = str(picture.gate_files[label]["run_id"])
-        for name, role in ((LEDGER, "observations"), (ROWS, "joined rows"), (METRICS, "metrics"), (GATES, "gates")):
+        for name, role in (
+            (OBSERVATIONS, "observations"),
+            (ROWS, "joined rows"),
+            (METRICS, "metrics"),
+            (GATES, "gates"),
+        ):
             yield f"runs/{run_id}/{name}", root.run(run_id) / name, role
         for path in sorted((root.run(run_id) / SHARDS).glob("*.json*")):
             yield f"runs/{run_id}/{SHARDS}/{path.name}", path, "observations of a shard"

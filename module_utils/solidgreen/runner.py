@@ -22,7 +22,8 @@ from .clock import Clock, parse, stamp
 from .errors import SolidGreenError
 from .ledger import Ledger, Writer
 from .observation import Record, attempt, attempt_of, given_up, observation, open_attempt
-from .pacing import GUARD_S, Forecast, Pace, Pacer, Pacing, Shard, Slots, forecast
+from .pacing import GUARD_S, Forecast, Limit, Pace, Pacer, Pacing, Shard, Slots, forecast
+from .paths import OBSERVATIONS
 from .progress import Progress
 from .request import Request
 from .verdict import VerdictMap
@@ -30,9 +31,6 @@ from .workers import Workers
 
 #: How a session of a run ends. All but the last are final: the ledger is closed and the run is never gone on with.
 FINISHED, EXHAUSTED, QUOTA, EARLY, INTERRUPTED = "finished", "exhausted", "quota", "early_stop", "interrupted"
-OBSERVATIONS = "observations.jsonl"
-#: Put beside the ledger by whoever may see labels, when the run cannot end well any more; what it says is not read.
-MARK = "early_stop.json"
 #: How often a wait is broken to see whether someone wants the run to stop.
 POLL_S = 0.25
 #: Cases a result names of those without a record.
@@ -65,6 +63,7 @@ class Job:
     :param case: returns a case by its id
     :param shard: which part of the run this is, None for the whole
     :param known: what earlier runs found out about the rate limit
+    :param usual: what the limit most likely is where nobody found it out yet
     """
 
     run_id: str
@@ -77,6 +76,7 @@ class Job:
     identity: Mapping[str, Any]
     shard: Shard | None = None
     known: Known = field(default_factory=Known)
+    usual: Limit | None = None
 
     def registration(self) -> dict[str, Any]:
         """Return the first record of its ledger."""
@@ -127,6 +127,7 @@ def run_batch(
     clock: Clock,
     random: Callable[[], float],
     stop: Callable[[], str | None] = lambda: None,
+    begun: Callable[[str], None] = lambda _: None,
     lock_timeout_s: float = 0.0,
 ) -> RunResult:
     """Run, or go on with, the job in *folder* until every case has its record, the budget is spent, or *stop* says so.
@@ -134,11 +135,13 @@ def run_batch(
     :param build: makes the request of a case from the bytes on disk, or refuses
     :param random: a number in [0, 1), for the jitter of waits
     :param stop: names how the run shall end (:data:`EARLY` or :data:`INTERRUPTED`), None to go on
+    :param begun: gets the digest of the registration once it is on the disk, before the first request
     :raises Refused: another process writes the run, or it was registered over something else
     :raises IntegrityError: its ledger is broken
     :raises InfrastructureStop: the disk does not take the records
     """
     with Writer(folder / OBSERVATIONS, job.registration(), clock=clock, lock_timeout_s=lock_timeout_s) as writer:
+        begun(str(writer.ledger.registration["sha256"]))
         if writer.ledger.end is not None:
             return _result(writer.ledger, writer.ledger.end["state"], requests=0)
         session = _Session(job, writer, folder, build, workers, clock, random, stop)
@@ -155,10 +158,19 @@ def outlook(job: Job, ledger: Ledger | None, *, now: datetime) -> Forecast:
         job.pacing,
         spent_s=begun.active_s if begun else 0.0,
         limit=pace.limit if pace else None,
+        usual=job.usual,
         sent=_sent(job, begun, now),
         cooling_s=0.0 if begun else job.known.cooling_s(now),
         shard=job.shard,
     )
+
+
+def held_s(ledger: Ledger, now: datetime) -> float:
+    """Return the seconds that what a run was last told to wait still lasts: never longer than it was told."""
+    if ledger.held_until is None:
+        return 0.0
+    longest = max((tried["duration_s"] + tried["wait_s"] for tried in ledger.recent), default=0.0)
+    return min(longest, max(0.0, (ledger.held_until - now).total_seconds()))
 
 
 def _sent(job: Job, ledger: Ledger | None, now: datetime) -> list[float]:
@@ -179,9 +191,9 @@ def _pace(job: Job, ledger: Ledger | None) -> Pace | None:
 
 @dataclass
 class _Task:
-    """A case on its way to its terminal record."""
+    """A case on its way to its terminal record; only its id is kept, it may have to wait among many."""
 
-    case: Case
+    case_id: str
     attempts: list[Record] = field(default_factory=list)
     not_before: float = -math.inf
 
@@ -194,6 +206,7 @@ class _Flight(NamedTuple):
     """A request under way: its start on the wall clock, on the monotonic one and in seconds of the run."""
 
     task: _Task
+    case: Case
     started_at: datetime
     start: float
     at_s: float
@@ -218,9 +231,10 @@ class _Session:
         self._share = job.shard.of if job.shard else 1
         self._pacer = Pacer(job.pacing.min_interval, slots=self._slots())
         self._flying: dict[str, _Flight] = {}
+        self._noted: Pace | None = None
         self._fresh: Iterator[str] = iter(())
         self._next: _Task | None = None
-        self._built: tuple[_Task, Request] | None = None
+        self._built: tuple[_Task, Case, Request] | None = None
         self._again: list[tuple[float, int, _Task]] = []
         self._order = itertools.count()
         self._failure: SolidGreenError | None = None
@@ -267,24 +281,29 @@ class _Session:
         self._pacer.recall(now + seconds for seconds in _sent(self._job, ledger, wall))
         self._progress.resumed(ledger.done, ledger.verdicts, ledger.http_429)
         if ledger.resumes:
-            self._pacer.started(now)  # nobody knows when the requests lost with the last session were sent
-            held = (ledger.held_until - wall).total_seconds() if ledger.held_until else 0.0
-            self._pacer.pause(now + held)
+            # Nobody knows how many requests were lost with the last session, or when they were sent.
+            self._pacer.recall([now] * (self._job.pacing.max_in_flight - 1))
+            self._pacer.started(now)
+            self._pacer.pause(now + held_s(ledger, wall))
         else:
             self._pacer.pause(now + self._job.known.cooling_s(wall))
         pace = _pace(self._job, ledger)
         if pace is not None:
             self._pacer.keep_below(pace.shared(self._share))
-        self._note_pace()
+            if ledger.pace is None:
+                self._record(pace)
+        self._noted = self._pacer.pace
         self._foresee()
 
     def _note_pace(self) -> None:
         """Put the limit on record whenever it is another one than before."""
-        pace = self._pacer.pace.whole(self._share) if self._pacer.pace else None
-        known = self._writer.ledger.pace
-        if pace is not None and (known is None or Pace.of(known) != pace):
-            self._writer.append({"type": "pace", "at": stamp(self._clock.now()), **pace.to_dict()})
+        if self._pacer.pace is not None and self._pacer.pace != self._noted:
+            self._noted = self._pacer.pace
+            self._record(self._noted.whole(self._share))
             self._foresee()
+
+    def _record(self, pace: Pace) -> None:
+        self._writer.append({"type": "pace", "at": stamp(self._clock.now()), **pace.to_dict()})
 
     def _foresee(self) -> None:
         """Say what the rest takes, by what is known of the limit now."""
@@ -298,6 +317,7 @@ class _Session:
                 self._job.pacing,
                 spent_s=now - self._zero,
                 limit=pace.limit if pace else None,
+                usual=self._job.usual,
                 sent=[start - now for start in self._pacer.starts],
                 cooling_s=cooling,
                 shard=self._job.shard,
@@ -314,7 +334,7 @@ class _Session:
         """Return the next case that was not tried in this session, None when all were."""
         if self._next is None and (case_id := next(self._fresh, None)) is not None:
             attempts = [attempt_of(record) for record in self._writer.ledger.pending.get(case_id, [])]
-            self._next = _Task(self._job.case(case_id), attempts)
+            self._next = _Task(case_id, attempts)
         return self._next
 
     def _take(self, task: _Task) -> None:
@@ -331,36 +351,37 @@ class _Session:
                 task = self._upcoming()
                 if task is None:
                     break
-                request = self._request_of(task)
+                case, request = self._request_of(task)
+                self._ending = self._stop()
             except SolidGreenError as error:
                 self._ending, self._failure = INTERRUPTED, error  # raised when the requests under way have landed
                 break
-            now = self._clock.monotonic()
-            due = self._pacer.due(max(task.not_before, now))
-            self._ending = self._stop()
             if self._ending is not None:
                 break
+            now = self._clock.monotonic()  # read last: a start counts from when it leaves
+            due = self._pacer.due(max(task.not_before, now))
             if due > self._budget_end:
                 self._ending = EXHAUSTED
             elif due > now:
                 return due - now
             else:
                 self._take(task)
-                self._start(task, request, now)
+                self._start(task, case, request, now)
         return POLL_S
 
-    def _request_of(self, task: _Task) -> Request:
-        """Return the request of a task; only the latest is kept, a queue of bodies would not fit in memory."""
+    def _request_of(self, task: _Task) -> tuple[Case, Request]:
+        """Return case and request of a task; only the latest are kept, a queue of bodies would not fit in memory."""
         if self._built is None or self._built[0] is not task:
-            self._built = (task, self._build(task.case))
-        return self._built[1]
+            case = self._job.case(task.case_id)
+            self._built = (task, case, self._build(case))
+        return self._built[1:]
 
-    def _start(self, task: _Task, request: Request, now: float) -> None:
+    def _start(self, task: _Task, case: Case, request: Request, now: float) -> None:
         self._pacer.started(now)
-        self._note_pace()
         self.requests += 1
-        self._flying[task.case.case_id] = _Flight(task, self._clock.now(), now, now - self._zero)
-        self._workers.start(task.case.case_id, request)
+        self._flying[task.case_id] = _Flight(task, case, self._clock.now(), now, now - self._zero)
+        self._workers.start(task.case_id, request)
+        self._note_pace()
 
     def _collect(self, timeout: float) -> None:
         landed = self._workers.wait(timeout)
@@ -374,24 +395,24 @@ class _Session:
         limit = self._job.pacing.retries_429 if limited else self._job.pacing.retries_other
         again = exchange.outcome in RETRIED and task.tries(exchange.reason) < limit
         n = len(task.attempts) + 1
-        wait = self._wait_after(n, flight, exchange, again)
+        wait, until = self._wait_after(n, flight, exchange, again)
         ended = attempt(n, started_at=flight.started_at, at_s=flight.at_s, wait_s=wait, exchange=exchange)
         task.attempts.append(ended)
         self._progress.http_429 += limited
         if again:
-            self._writer.append(open_attempt(task.case, ended, now=self._clock.now()))
-            task.not_before = self._clock.monotonic() + wait
+            self._writer.append(open_attempt(flight.case, ended, now=self._clock.now()))
+            task.not_before = until
             heapq.heappush(self._again, (task.not_before, next(self._order), task))
         else:
-            self._observe(task.case, task.attempts, exchange)
-        if exchange.outcome == QUOTA:
+            self._observe(flight.case, task.attempts, exchange)
+        if exchange.outcome == QUOTA and self._ending is None:
             self._ending = QUOTA
 
-    def _wait_after(self, n: int, flight: _Flight, exchange: Exchange, again: bool) -> float:
-        """Return the seconds that must pass after attempt *n*; a 429, or any stated time, holds everyone."""
+    def _wait_after(self, n: int, flight: _Flight, exchange: Exchange, again: bool) -> tuple[float, float]:
+        """Return the seconds that must pass after attempt *n*, and until when; a 429, or any stated time, holds all."""
         asked, limited = exchange.retry_after_s, exchange.reason == "http_429"
         if exchange.outcome not in RETRIED or not (again or limited):
-            return 0.0
+            return 0.0, -math.inf
         wait = asked + GUARD_S if asked is not None else self._job.pacing.backoff(n, self._random)
         until = self._clock.monotonic() + wait
         if limited:
@@ -399,7 +420,7 @@ class _Session:
             self._note_pace()
         elif asked is not None:
             self._pacer.pause(until)
-        return wait
+        return wait, until
 
     def _observe(self, case: Case, attempts: Sequence[Record], exchange: Exchange) -> None:
         seq = self._writer.ledger.done + 1
@@ -430,7 +451,6 @@ class _Session:
 
 
 def _result(ledger: Ledger, state: str, *, requests: int) -> RunResult:
-    missing = itertools.islice(ledger.missing, NAMED)
     return RunResult(
         run_id=ledger.run_id,
         state=state,
@@ -445,5 +465,5 @@ def _result(ledger: Ledger, state: str, *, requests: int) -> RunResult:
         http_429=ledger.http_429,
         smallest_gap_s=None if ledger.smallest_gap_s is None else round(ledger.smallest_gap_s, 3),
         pace=Pace.of(ledger.pace) if ledger.pace else None,
-        missing=list(missing),
+        missing=ledger.missing[:NAMED],
     )

@@ -23,8 +23,8 @@ from .clock import Clock, parse
 from .errors import Inconclusive, InfrastructureStop, IntegrityError, Refused
 from .ledger import Ledger
 from .pacing import Shard
-from .paths import DataRoot
-from .runner import EARLY, EXHAUSTED, FINISHED, OBSERVATIONS, QUOTA
+from .paths import OBSERVATIONS, DataRoot
+from .runner import EARLY, EXHAUSTED, FINISHED, QUOTA
 
 KIND, ORDINAL, NAME = "full", 1, "full1"
 SCHEMA = "solidgreen/shards/1"
@@ -82,7 +82,7 @@ class Merged:
     @property
     def in_cycle(self) -> str:
         """The same in the words of the cycle."""
-        return self.state if self.state in (FINISHED, EARLY) else "stopped"
+        return ledger.in_cycle(self.state)
 
 
 def file_name(shard: Shard) -> str:
@@ -140,6 +140,8 @@ def begin(root: DataRoot, shards: Mapping[str, Shard], *, clock: Clock) -> Plan 
         return Plan(entry["run_id"], folder, shards, ended=True) if plan else None
     begun = folder is not None and (plan is not None or (folder / OBSERVATIONS).exists())
     of = int(plan["of"]) if plan else 0
+    if entry and folder:
+        cycle.require_record(entry, folder / FOLDER / PLAN, jsonio.digest(plan) if plan else None, "plan_sha256")
     if begun and of != len(shards):
         raise Refused(
             f"run {entry['run_id'] if entry else ''}",
@@ -151,7 +153,9 @@ def begin(root: DataRoot, shards: Mapping[str, Shard], *, clock: Clock) -> Plan 
         return None
     run_id = cycle.open_run(root, KIND, ORDINAL, clock=clock).run_id
     folder = root.run(run_id)
-    jsonio.write_json(folder / FOLDER / PLAN, {"schema": SCHEMA, "run_id": run_id, "of": len(shards)})
+    plan = {"schema": SCHEMA, "run_id": run_id, "of": len(shards)}
+    jsonio.write_json(folder / FOLDER / PLAN, plan)
+    cycle.note_run(root, run_id, plan_sha256=jsonio.digest(plan))
     return Plan(run_id, folder, shards, ended=False)
 
 
@@ -254,7 +258,8 @@ def require_merged(folder: Path) -> None:
 def _parts(folder: Path, told: Mapping[int, str]) -> list[Ledger]:
     """Return the ledgers of all shards, verified, without their records."""
     plan = jsonio.read_json_or_none(folder / FOLDER / PLAN) or {}
-    if plan.get("schema") != SCHEMA or plan.get("run_id") != folder.name or not isinstance(plan.get("of"), int):
+    counted = type(plan.get("of")) is int and plan["of"] > 0
+    if plan.get("schema") != SCHEMA or plan.get("run_id") != folder.name or not counted:
         raise _broken(str(folder / FOLDER / PLAN), "no plan of this run", "the plan as it was written")
     parts: list[Ledger] = []
     for shard in (Shard(index, plan["of"]) for index in range(1, plan["of"] + 1)):

@@ -20,9 +20,8 @@ from .early import Partial
 from .gates import GateResult
 from .judgement import Ground
 from .ledger import Ledger, Record
-from .paths import DataRoot
+from .paths import MARK, OBSERVATIONS, DataRoot
 from .policy import Policy
-from .runner import MARK, OBSERVATIONS
 from .text import plural
 
 #: Seconds between two looks at the record.

@@ -108,7 +108,7 @@ def test_a_part_of_a_run_is_sent_as_the_whole_would_be():
     whole, part = sent("send.yml"), sent("shard_send.yml")
     # What only the cycle's own data root has: all cases, a journal, somebody who may see labels.
     here = {"cases", "journal", "early_stop"}
-    assert set(whole) - here == set(part) - {"run_id", "shard"}
+    assert set(whole) - here == set(part) - {"run_id", "shard", "early_stop"}
     paced = {name: value for name, value in whole.items() if "batch_pacing" in str(value)}
     assert {name: part[name].replace("__batch_part.pacing", "batch_pacing") for name in paced} == paced
 

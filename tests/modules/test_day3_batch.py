@@ -19,7 +19,7 @@ import pytest
 from batch_setting import ROOT, arguments, data_root
 from jsonschema import Draft202012Validator
 from simple_api import Answer, SimpleApi, passing
-from solidgreen import cases, cycle, ledger, request
+from solidgreen import cases, cycle, jsonio, ledger, request
 from solidgreen.clock import stamp
 from solidgreen.jsonio import read_jsonl
 from solidgreen.paths import DataRoot
@@ -106,6 +106,31 @@ def test_a_finished_run_that_lost_its_end_or_its_record_is_not_gone_on_with(
     result = run_module("day3_batch", arguments(root, api.url))
     assert (result["failed"], result["exit_code"], len(api.received)) == (True, 14, 10)
     assert "a run that the cycle calls finished" in result["msg"]
+
+
+@pytest.mark.parametrize("loss", ["file", "another"])
+def test_an_interrupted_run_whose_record_was_taken_away_does_not_begin_anew(
+    tmp_path: Path, run_module: Any, loss: str
+) -> None:
+    root = data_root(tmp_path)
+    api = SimpleApi(lambda number, _: (200, {"status": "ok"}, {}) if number < 3 else (503, {}, {"Retry-After": "9"}))
+    params = arguments(root, api.url, budget_minutes=0.05, retries_429=0)
+    run_module("day3_batch", params)
+    entry = (cycle.load(root) or {})["runs"][0]
+    cycle.change(root, lambda known: known["runs"][0].update(state="open"))
+    path = root.run(entry["run_id"]) / "observations.jsonl"
+    if loss == "file":
+        path.unlink()
+    else:
+        lines = path.read_bytes().splitlines(keepends=True)
+        record = {**json.loads(lines[0]), "at": "2026-03-01T12:00:00.000000Z"}
+        record["sha256"] = jsonio.digest({key: value for key, value in record.items() if key != "sha256"})
+        path.write_bytes(jsonio.canonical(record) + b"\n")
+    sent = len(api.received)
+    again = run_module("day3_batch", params)
+    api.close()
+    assert (again["failed"], again["exit_code"], len(api.received)) == (True, 14, sent)
+    assert ("nothing, though the run was begun" if loss == "file" else "another registration") in again["msg"]
 
 
 def test_a_probe_is_a_run_of_its_own_each_time(tmp_path: Path, run_module: Any, api: SimpleApi) -> None:
@@ -314,7 +339,7 @@ def test_two_batches_of_one_run_exclude_each_other(tmp_path: Path, run_module: A
         wait_for(api, 1, process)
         refused = run_module("day3_batch", params)
         assert (refused["failed"], refused["exit_code"]) == (True, 13)
-        assert "another process that is writing it" in refused["msg"]
+        assert "another process that is sending a run of it" in refused["msg"]
         assert end(process)["state"] == "finished"
     finally:
         api.close()

@@ -89,7 +89,16 @@ def observation(case_id: str, actual: str, run_id: str, start: datetime, seq: in
         "seq": seq,
         "case_id": case_id,
         "content_sha256": case(case_id).content_sha256,
-        "attempts": [{"n": 1, "started_at": stamp(begun), "duration_s": 1.0, "http_status": status, "wait_s": 0.0}],
+        "attempts": [
+            {
+                "n": 1,
+                "started_at": stamp(begun),
+                "at_s": 2.0 * seq,
+                "duration_s": 1.0,
+                "http_status": status,
+                "wait_s": 0.0,
+            }
+        ],
         "outcome": "answer" if answered else actual,
         "http_status": status,
         "body_sha256": jsonio.digest([run_id, case_id]),

@@ -13,13 +13,15 @@ import pytest
 from batch_world import TEMPLATE, VERDICT_MAP, SimulatedWorkers, answered, records
 from clocks import TurnedClock
 from dataset import DATASET, EXPECTED, write_all
+from filelock import FileLock
 from solidgreen import batch, ledger, manifest, qualify, request, runner
 from solidgreen.answers import Exchange
 from solidgreen.batch import Order, Report
 from solidgreen.client import Target
+from solidgreen.errors import Refused
 from solidgreen.jsonio import write_bytes
 from solidgreen.pacing import Forecast, Pacing, Shard
-from solidgreen.paths import DataRoot
+from solidgreen.paths import MARK, DataRoot
 from test_runner import Limiter
 
 SMOKE = {"size": 10, "seed": 7, "strata": dict.fromkeys(EXPECTED, 2)}
@@ -76,6 +78,47 @@ def test_after_a_run_that_met_429s_the_next_one_cools_down_and_meets_none(root: 
     assert (pace["source"], pace["limit"]["requests"]) == ("known from first", 8)
 
 
+@pytest.mark.parametrize(
+    "refusal", [answered(429, retry_after="300"), answered(503, retry_after="300")], ids=["429", "503"]
+)
+def test_what_a_run_was_told_to_wait_the_next_one_waits_as_well(root: DataRoot, refusal: Exchange) -> None:
+    clock = TurnedClock()
+    pacing = dataclasses.replace(order(root, "x").pacing, rate_limit="10/60", budget_minutes=2)
+    ids = batch.cases.load(root.cases).ids
+    world = SimulatedWorkers(clock, lambda _, key, sent: (0.1, refusal if key == ids[4] else answered()))
+    assert execute(order(root, "first", pacing=pacing), world).state == "exhausted"
+    told = next(moment for moment, key, exchange in world.landings if exchange.status != 200)
+    after = SimulatedWorkers(clock, lambda *_: (0.1, answered()))
+    execute(order(root, "second", pacing=dataclasses.replace(pacing, budget_minutes=45)), after)
+    assert after.starts[0][0] >= told + 300 + 1
+
+
+def test_requests_lost_with_a_killed_session_count_against_the_limit(root: DataRoot) -> None:
+    clock = TurnedClock()
+    server = Limiter(10, 60.0, 20.0)
+    pacing = dataclasses.replace(order(root, "x").pacing, rate_limit="10/60")
+    world = SimulatedWorkers(clock, server)
+
+    def die() -> bool:
+        if len(world.starts) == 3:
+            raise KeyboardInterrupt  # what was under way is lost, as with a kill
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(order(root, "r", pacing=pacing), world, stop=die)
+    again = SimulatedWorkers(clock, server)
+    report = execute(order(root, "r", pacing=pacing), again)
+    assert report.result is not None
+    assert (report.state, report.result.http_429) == ("finished", 0)
+
+
+def test_only_one_run_of_a_data_root_sends_at_a_time(root: DataRoot) -> None:
+    world = SimulatedWorkers(TurnedClock(), lambda *_: (0.1, answered()))
+    with FileLock(root.root / ".batch.lock"), pytest.raises(Refused, match="another process that is sending a run"):
+        execute(order(root, "r"), world)
+    assert world.starts == []
+
+
 def test_requests_of_the_run_before_count_against_a_limit_that_is_stated(root: DataRoot) -> None:
     clock = TurnedClock()
     server = Limiter(10, 60.0, 0.1)
@@ -121,7 +164,7 @@ def test_a_mark_beside_the_record_ends_the_run_unless_that_is_switched_off(
 
     def server(moment: float, key: str, tried: int) -> tuple[float, Exchange]:
         if moment >= 8.0:
-            (root.run("r") / runner.MARK).write_text("{}")
+            (root.run("r") / MARK).write_text("{}")
         return 1.0, answered()
 
     world = SimulatedWorkers(clock, server)

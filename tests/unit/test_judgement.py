@@ -14,7 +14,7 @@ from solidgreen import cycle, jsonio, judgement, metrics
 from solidgreen.check import Status
 from solidgreen.clock import parse
 from solidgreen.errors import BadInput, IntegrityError
-from solidgreen.ledger import Writer
+from solidgreen.ledger import Writer, in_cycle
 from solidgreen.paths import DataRoot
 
 
@@ -326,13 +326,13 @@ def test_labels_that_are_none_are_refused(tmp_path: Path) -> None:
 FALSE_PASS = {("pass", "pass"): 3, ("reject", "pass"): 1}
 
 
-def ended_early(tmp_path: Path, table: Counts, number: int = 0) -> DataRoot:
+def ended_early(tmp_path: Path, table: Counts, number: int = 0, end: str = "early_stop") -> DataRoot:
     """Return a data root in which that smoke has those records only, all of them as its ledger says."""
     root = write_root(tmp_path)
     (root.run(RUNS[number][0]) / "observations.jsonl").unlink()
-    write_run(root, table, *RUNS[number], minutes=5 * number, end="early_stop")
+    write_run(root, table, *RUNS[number], minutes=5 * number, end=end)
     found = cycle.load(root) or {}
-    found["runs"][number]["state"] = "early_stop"
+    found["runs"][number]["state"] = in_cycle(end)
     jsonio.write_json(root.cycle, found)
     return root
 
@@ -348,6 +348,16 @@ def test_a_run_ended_early_fails_by_what_is_certain_and_by_that_alone(tmp_path: 
     unsent = json.loads(found.files["gates.json"])["unsent"]
     assert (len(found.rows), len(unsent)) == (4, 16)
     assert not {row["case_id"] for row in found.rows} & set(unsent)
+
+
+@pytest.mark.parametrize("end", ["exhausted", "quota"])
+def test_a_run_that_its_budget_or_quota_ended_fails_all_the_same_where_a_gate_was_lost(
+    tmp_path: Path, end: str
+) -> None:
+    lost = judge(ended_early(tmp_path / "lost", FALSE_PASS, end=end)).conclusion
+    assert (lost.status, lost.exit_code) == (Status.FAIL, 10)
+    open_yet = judge(ended_early(tmp_path / "open", {("pass", "pass"): 5, ("warn", "warn"): 5}, end=end)).conclusion
+    assert (open_yet.status, open_yet.exit_code) == (Status.INCONCLUSIVE, 11)
 
 
 @pytest.mark.parametrize(
@@ -380,6 +390,16 @@ def test_a_forged_mark_makes_no_verdict(tmp_path: Path, table: Counts, number: i
     found = judge(root, number)
     assert (found.conclusion.status, found.conclusion.exit_code) == (Status.INCONCLUSIVE, 11)
     assert cycle.failed_run(root, cycle.require(root)) is not None
+
+
+def test_a_record_that_is_not_the_one_the_run_was_begun_with_fails_with_14(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    found = cycle.require(root)
+    assert judge(root).conclusion.status is Status.PASS
+    found["runs"][0]["registration_sha256"] = "0" * 64
+    jsonio.write_json(root.cycle, found)
+    conclusion = judge(root).conclusion
+    assert (conclusion.exit_code, "record the run was begun with" in conclusion.sentence) == (14, True)
 
 
 def test_what_the_mark_says_is_not_read(tmp_path: Path) -> None:

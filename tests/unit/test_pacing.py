@@ -157,7 +157,7 @@ TEN_STARTS = [3.0 * n for n in range(10)]
         pytest.param([], 0.0, 40, None, id="nothing of ours was admitted"),
         pytest.param([-4000.0], 0.0, 40, None, id="nothing of ours was admitted lately"),
         pytest.param([0.0], 3.0, None, (1, 60, False), id="next to nothing known"),
-        pytest.param([0.5 * n for n in range(2000)], 1000.0, 3500, (2001, 3600, True), id="more than any usual one"),
+        pytest.param([0.5 * n for n in range(2000)], 1000.0, 3500, (2001, 3600, False), id="more than any usual one"),
     ],
 )
 def test_a_refusal_tells_the_limit_as_far_as_it_can(
@@ -175,6 +175,35 @@ def test_a_limit_that_was_only_assumed_is_tried_higher_after_a_window_in_peace()
         pacer.started(now)
     assert pacer.pace is not None
     assert pacer.pace.limit == Limit(10, 60.0)
+
+
+def test_a_step_up_that_was_refused_is_taken_back_for_good() -> None:
+    pacer, now = Pacer(3.0), 0.0
+    pacer.keep_below(Pace(Limit(5, 60.0), "assumed", certain=False))
+    for _ in range(8):
+        now = pacer.due(now)
+        pacer.started(now)
+    assert pacer.limit == Limit(10, 60.0)
+    pacer.refused(now, 45.0, now + 46.0)
+    for _ in range(60):
+        now = pacer.due(now)
+        pacer.started(now)
+    assert pacer.limit == Limit(5, 60.0)
+
+
+def test_a_refusal_that_was_counted_as_admitted_is_taken_out_when_it_lands() -> None:
+    pacer = Pacer(3.0)
+    for moment in [*TEN_STARTS, 30.0, 33.0]:
+        pacer.started(moment)
+    pacer.refused(33.0, 26.0, 61.0)
+    assert pacer.limit == Limit(11, 60.0)
+    pacer.refused(30.0, 29.0, 61.0)
+    assert pacer.limit == TEN
+
+
+def test_together_shards_keep_below_a_limit_smaller_than_their_number() -> None:
+    share = Pace(Limit(3, 60.0), "stated").shared(4).limit
+    assert 4 * share.rate <= Limit(3, 60.0).rate
 
 
 def test_a_limit_that_was_told_exactly_is_never_tried_higher() -> None:

@@ -152,6 +152,40 @@ def test_one_episode_tells_the_limit_and_from_then_on_no_request_is_refused(tmp_
     assert world.starts[-1][0] <= 1.10 * ideal(90, 3.0, 10, 60.0)
 
 
+class FixedWindow(Limiter):
+    """Counts by the minute of the clock: all is free again when the next one begins."""
+
+    def __call__(self, moment: float, key: str, sent: int) -> tuple[float, Exchange]:
+        begun = moment // self.window * self.window
+        self.taken = [then for then in self.taken if then >= begun]
+        if len(self.taken) < self.limit:
+            self.taken.append(moment)
+            return self.latency, answered()
+        return self.latency, answered(429, retry_after=str(int(begun + self.window - moment)))
+
+
+@pytest.mark.parametrize(
+    ("limiter", "interval", "refusals", "longest"),
+    [
+        pytest.param(Limiter(6, 20.0, 0.1), 3.0, 1, 310, id="6 in 20 s"),
+        pytest.param(Limiter(1, 5.0, 0.1), 3.0, 1, 480, id="1 in 5 s"),
+        pytest.param(Limiter(20, 120.0, 0.1), 1.0, 1, 510, id="20 in 120 s"),
+        pytest.param(Limiter(30, 1800.0, 0.1), 3.0, 1, 3800, id="30 in half an hour"),
+        pytest.param(FixedWindow(10, 60.0, 0.1), 3.0, 4, 560, id="10 in each minute of the clock"),
+    ],
+)
+def test_other_limits_are_learnt_as_well(
+    tmp_path: Path, limiter: Limiter, interval: float, refusals: int, longest: float
+) -> None:
+    pacing = Pacing(min_interval=interval, max_in_flight=4, retries_429=8, budget_minutes=90)
+    world = workers(limiter, TurnedClock())
+    world.clock.sleep(17.0)
+    result = run(tmp_path, job(90, pacing), world)
+    assert (result.state, result.done) == ("finished", 90)
+    assert result.http_429 <= refusals
+    assert world.clock.monotonic() - 17.0 <= longest
+
+
 def test_a_limit_that_is_stated_is_never_met(tmp_path: Path) -> None:
     world = workers(Limiter(10, 60.0, 0.05))
     result = run(tmp_path, job(40, dataclasses.replace(PLAN, rate_limit="10/60")), world)

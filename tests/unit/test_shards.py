@@ -157,7 +157,15 @@ def test_attempts_without_an_end_yet_and_what_is_known_of_the_limit_are_kept_in_
         clock.sleep(2)
         refused = attempt(clock, reason="http_429")
         writer.append({"type": "attempt", "case_id": "A", **refused, "at": stamp(clock.now())})
-        writer.append({"type": "pace", "at": stamp(clock.now()), "limit": {"requests": 1, "window_s": 60.0}})
+        writer.append(
+            {
+                "type": "pace",
+                "at": stamp(clock.now()),
+                "limit": {"requests": 1, "window_s": 60.0},
+                "source": "s",
+                "certain": True,
+            }
+        )
         clock.sleep(60)
         given = {"type": "observation", "seq": 1, "case_id": "A", "attempts": [refused, attempt(clock, 2)]}
         writer.append({**given, "outcome": "answer", "verdict": None, "finished_at": stamp(clock.now())})

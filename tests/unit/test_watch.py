@@ -14,7 +14,7 @@ from judged import FULL, SMOKE, Counts, drawn, shipped, write_cycle, write_data,
 from solidgreen import cycle, jsonio, runner, watch
 from solidgreen.cycle import Holder
 from solidgreen.early import Partial
-from solidgreen.paths import DataRoot
+from solidgreen.paths import MARK, DataRoot
 from solidgreen.watch import Watch
 
 RUN = ("smoke1-a", "smoke", 1)
@@ -66,7 +66,7 @@ def watched(root: DataRoot, *things: Callable[[], Any], limit_s: float = 60.0) -
 
 
 def mark_of(root: DataRoot) -> Path:
-    return root.run(RUN[0]) / runner.MARK
+    return root.run(RUN[0]) / MARK
 
 
 def test_a_lost_gate_is_marked_with_a_sentence_for_people(root: DataRoot) -> None:
