@@ -157,10 +157,20 @@ def lint(_c: Context, fix: bool = False) -> None:
         raise Exit(f"lint failed: {', '.join(failed)}", 1)
 
 
-@verb(help={"rounds": "how often each is timed; the best counts (default: 3)"})
-def bench(_c: Context, rounds: int = 3) -> None:
+@verb(
+    help={
+        "rounds": "how often each is timed; the best counts (default: 3)",
+        "batch": "measure the batch against its limits instead, in about ten minutes (default: no)",
+        "kill": "kill a batch 200 times instead and prove that nothing is lost, in about five minutes (default: no)",
+    }
+)
+def bench(_c: Context, rounds: int = 3, batch: bool = False, kill: bool = False) -> None:
     """Time what a person waits for."""
-    call(PYTHON, "scripts/bench/waits.py", "--rounds", str(rounds))
+    for asked, script in ((batch, "batch"), (kill, "kill")):
+        if asked:
+            call(PYTHON, f"scripts/bench/{script}.py")
+    if not (batch or kill):
+        call(PYTHON, "scripts/bench/waits.py", "--rounds", str(rounds))
 
 
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))

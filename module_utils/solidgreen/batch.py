@@ -127,6 +127,8 @@ def execute(
         return Report(job.run_id, NOT_STARTED, outlook, (foreseen,))
     if outlook.cases:
         _require_window(order, outlook, clock)
+    if record is None and order.in_cycle:
+        _require_whole(order)
     say(outlook)
     run_id = known_id or _open(order, clock)
     folder = order.root.run(run_id)
@@ -181,15 +183,21 @@ def _record(order: Order) -> Ledger | None:
             return ledger.closed(path, entry["state"], keep=False)
         found = _begun(path)
         cycle.require_record(entry, path, found.registration.get("sha256") if found else None)
-        if found is None and entry.get("plan_sha256"):
-            raise Refused(
-                f"run {entry['run_id']}",
-                found="a run that batch workers send, not merged yet",
-                need="the same workers to its end",
-                next_step="invoke phase --only 4 with these workers in the inventory",
-            )
         return found
     return None
+
+
+def _require_whole(order: Order) -> None:
+    """Refuse to send a run from here that was shared out to batch workers."""
+    runs = (cycle.load(order.root) or {}).get("runs", [])
+    shared = [run for run in runs if (run["kind"], run["ordinal"]) == (order.kind, order.ordinal)]
+    if shared and shared[0].get("plan_sha256"):
+        raise Refused(
+            f"run {shared[0]['run_id']}",
+            found="a run that batch workers send, not merged yet",
+            need="the same workers to its end",
+            next_step="invoke phase --only 4 with these workers in the inventory",
+        )
 
 
 def _begun(path: Path) -> Ledger | None:
