@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_the_command_is_echoed_and_its_code_kept(capfd: pytest.CaptureFixture[st
     with pytest.raises(Exit) as ended:
         menu.call(sys.executable, "-c", "raise SystemExit(14)")
     assert ended.value.code == 14
-    assert capfd.readouterr().err == f"+ {sys.executable} -c 'raise SystemExit(14)'\n"
+    assert capfd.readouterr().err == f"+ {shlex.quote(sys.executable)} -c 'raise SystemExit(14)'\n"
 
 
 @pytest.mark.parametrize(
