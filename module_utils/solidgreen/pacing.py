@@ -285,7 +285,7 @@ class Pacer:
         """Hold all starts until *until*, the end of the wait after a 429, and learn from it.
 
         :param start: when the refused request started; a refusal of one that was under way when an earlier one was
-            answered belongs to the same episode and teaches nothing new
+            answered belongs to the same episode and teaches only that it was not admitted
         """
         if start in self._starts:
             self._starts.remove(start)
