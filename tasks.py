@@ -11,7 +11,8 @@ import sys
 
 from invoke import Collection, Context, Exit
 
-from scripts.menu import PYTHON, ROOT, call, launched, verb
+from scripts.developer import bench, lint, test
+from scripts.menu import PYTHON, ROOT, call, launched, scripted, verb
 
 
 @verb(help={"dev": "also what test, lint and bench need (default: no)"})
@@ -84,12 +85,12 @@ def rollback(
 
 @verb(
     help={
-        "results": "day3_results.jsonl or observations to judge (default: those of the rehearsal)",
-        "gates": "smoke or full (default: full)",
-        "against": "results of the first smoke, for consistency (default: none)",
+        "results": "day3_results.jsonl, ours or old, or a run's observations.jsonl (default: those of data/day3)",
+        "gates": "smoke or full (default: what the last run of the file is)",
+        "against": "results of the first smoke, for consistency and drift (default: the one before in the file)",
         "policy": "file of the gates (default: policy/day3.yml)",
-        "json": "print JSON (default: text)",
-        "metrics-only": "stop before the gates (default: judge)",
+        "json": "one JSON document on standard output (default: text)",
+        "metrics-only": "show the numbers, judge nothing (default: judge)",
     }
 )
 def judge(
@@ -102,10 +103,68 @@ def judge(
     metrics_only: bool = False,
 ) -> None:
     """Judge results that are on disk, by the same gates; nothing is sent."""
-    given = {"--results": results, "--gates": gates, "--against": against, "--policy": policy}
-    options = [part for name, value in given.items() if value for part in (name, value)]
-    flags = {"--json": json, "--metrics-only": metrics_only}
-    call(PYTHON, "scripts/judge.py", *options, *(name for name, on in flags.items() if on))
+    scripted("judge", locals())
+
+
+@verb(
+    help={
+        "data-root": "folder with the data set (default: data/day3)",
+        "manifest": "the data set (default: manifest.csv of the data root)",
+        "policy": "file of the gates (default: policy/day3.yml)",
+        "json": "one JSON document on standard output (default: text)",
+    }
+)
+def qualify(
+    _c: Context, data_root: str = "data/day3", manifest: str = "", policy: str = "", json: bool = False
+) -> None:
+    """Look whether the data set is worth a request; nothing is sent or written."""
+    scripted("qualify", locals())
+
+
+@verb(
+    help={
+        "policy": "file of the gates (default: policy/day3.yml)",
+        "data-root": "folder with a data set, for its classes and parents (default: the counts of the policy)",
+        "json": "one JSON document on standard output (default: text)",
+        "plot": "file for the curves, .svg or .png (default: none)",
+    }
+)
+def explain(_c: Context, policy: str = "", data_root: str = "", json: bool = False, plot: str = "") -> None:
+    """Say what each gate takes in whole cases, and how likely a system of a known accuracy passes."""
+    scripted("explain", locals())
+
+
+@verb(
+    help={
+        "data-root": "folder of the cycle (default: data/day3)",
+        "policy": "another policy, to show what it would have decided (default: the cycle's own)",
+        "json": "one JSON document on standard output (default: text)",
+    }
+)
+def replay(_c: Context, data_root: str = "data/day3", policy: str = "", json: bool = False) -> None:
+    """Make every artifact anew from observations, labels and policy and compare them byte for byte."""
+    scripted("replay", locals())
+
+
+@verb(
+    help={
+        "gates": "turn each gate by the smallest change that must turn it, in a minute or two (default: no)",
+        "faults": "run the plan against each fault of the rehearsal, in about ten minutes (default: no)",
+        "only": "with --faults: the name of one; may be repeated (default: all)",
+        "json": "one JSON document on standard output (default: text)",
+    },
+    iterable=["only"],
+)
+def drill(
+    _c: Context, gates: bool = False, faults: bool = False, only: list[str] | None = None, json: bool = False
+) -> None:
+    """Show that whatever must stop the plan does; what stays green ends it."""
+    if not (gates or faults):
+        raise Exit("drill: found neither --gates nor --faults, need one of them. Next: invoke drill --gates", 13)
+    if gates:
+        scripted("drill_gates", {"json": json})
+    if faults:
+        scripted("drill_faults", {"only": only, "json": json})
 
 
 @verb()
@@ -126,53 +185,6 @@ def stack_status(_c: Context, env: str = "rehearsal") -> None:
     launched("stack", {"state": "status", "env": env})
 
 
-@verb(
-    help={
-        "select": "only tests that match, as pytest -k (default: all)",
-        "workers": "processes that share the tests (default: 2)",
-    }
-)
-def test(_c: Context, select: str = "", workers: int = 2) -> None:  # noqa: PT028 - a verb, not a test
-    """Run the tests."""
-    call(PYTHON, "-m", "pytest", "-n", str(workers), "--dist", "loadfile", *(["-k", select] if select else []))
-
-
-@verb(help={"fix": "let ruff repair what it can (default: only look)"})
-def lint(_c: Context, fix: bool = False) -> None:
-    """Check style, types, roles and YAML."""
-    tools: list[list[str]] = [
-        ["-m", "ruff", "check", *(["--fix"] if fix else []), "."],
-        ["-m", "ruff", "format", *([] if fix else ["--check"]), "."],
-        ["-m", "mypy"],
-        ["scripts/ansible_lint.py"],
-        ["-m", "yamllint", "--strict", "."],
-    ]
-    failed = []
-    for tool in tools:
-        try:
-            call(PYTHON, *tool)
-        except Exit:
-            failed.append(" ".join(tool[:3]))
-    if failed:
-        raise Exit(f"lint failed: {', '.join(failed)}", 1)
-
-
-@verb(
-    help={
-        "rounds": "how often each is timed; the best counts (default: 3)",
-        "batch": "measure the batch against its limits instead, in about ten minutes (default: no)",
-        "kill": "kill a batch 200 times instead and prove that nothing is lost, in about five minutes (default: no)",
-    }
-)
-def bench(_c: Context, rounds: int = 3, batch: bool = False, kill: bool = False) -> None:
-    """Time what a person waits for."""
-    for asked, script in ((batch, "batch"), (kill, "kill")):
-        if asked:
-            call(PYTHON, f"scripts/bench/{script}.py")
-    if not (batch or kill):
-        call(PYTHON, "scripts/bench/waits.py", "--rounds", str(rounds))
-
-
 os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
-namespace = Collection(setup, go, phase, status, rollback, judge, test, lint, bench)
+namespace = Collection(setup, go, phase, status, rollback, judge, qualify, explain, replay, drill, test, lint, bench)
 namespace.add_collection(Collection("stack", up, down, stack_status))

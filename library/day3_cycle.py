@@ -233,6 +233,9 @@ def registered(module: AnsibleModule, root: DataRoot) -> dict[str, Any]:
     if module.check_mode:
         return {"changed": cycle.require(root)["registration"] is None, "cycle_id": None, "digests": {}, "checks": []}
     changed = params["refuse"] and cycle.register(root, digests=dict(given.digests), facts=facts, clock=clock)
+    vmap = params["inputs"]["files"].get("verdict_map")
+    if changed and vmap:  # the verdicts are derived again by this copy whenever the evidence is judged
+        jsonio.write_bytes(root.verdict_map, Path(vmap).read_bytes())
     now = cycle.require(root)
     differing = cycle.drifted(now, given.digests)
     when = "registered" if changed else f"as registered at {(now['registration'] or {}).get('at')}"

@@ -5,7 +5,8 @@ DOCUMENTATION = r"""
 module: day3_qualify
 short_description: Qualify the data set and part it into cases and labels
 description:
-  - Checks counts, documents, copies and whether anything tells a label, before a request is spent.
+  - Checks counts, documents and their types, copies and near copies, parents, the smoke, and whether anything tells a
+    label, before a request is spent.
   - Writes under C(results/qualified) the cases without labels, the labels apart from them, the drawings of the
     smoke and the probe, and the report.
   - A manifest that is not the data set of the policy is refused and nothing is written.
@@ -53,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: V(pass) or V(fail).
+  description: V(pass), V(fail), or V(inconclusive) where a verdict comes from one parent alone.
   type: str
   returned: success
 checks:
@@ -93,6 +94,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         plan.smoke,
         data_root=root.root,
         template=request.load_template(Path(params["request_template"])),
+        near_copy=float(plan.data["qualification"]["near_copy"]),
+        correlation=float(plan.data["dependence"]["intra_parent_correlation"]),
     )
     wanted: dict[Path, Any] = {
         root.cases: result.cases,

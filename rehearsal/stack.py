@@ -322,19 +322,43 @@ class Stack:
             # DAY3_* speaks to the client that reads the same file.
             chosen.update({key: value or "" for key, value in source.items() if not key.startswith("DAY3_")})
         chosen.update({key: self.environ[key] for key in EXPLICIT if key in self.environ})
-        faults = [item.strip() for item in chosen["REHEARSAL_FAULTS"].split(",") if item.strip()]
+        of_api, of_edge = self._faults(chosen["REHEARSAL_FAULTS"])
         if name == "edge":
-            return {
-                "EDGE_API_URL": f"http://{LOOPBACK}:{port['api']}",
-                "EDGE_FAULTS": ",".join(item for item in faults if item.startswith(EDGE_PREFIX)),
-            }
+            return {"EDGE_API_URL": f"http://{LOOPBACK}:{port['api']}", "EDGE_FAULTS": of_edge}
         secret = self._password()
         return {
             **chosen,
-            "REHEARSAL_FAULTS": ",".join(item for item in faults if not item.startswith(EDGE_PREFIX)),
+            "REHEARSAL_FAULTS": of_api,
             "DATABASE_URL": f"postgresql://{DATABASE}:{secret}@{LOOPBACK}:{port['postgres']}/{DATABASE}",
             "REDIS_URL": f"redis://:{secret}@{LOOPBACK}:{port['redis']}/0",
         }
+
+    def _faults(self, text: str) -> tuple[str, str]:
+        """Return the faults of the API and those of the edge.
+
+        :raises BadInput: there is no such fault; the known ones are named
+        """
+        items = [item.strip() for item in text.split(",") if item.strip()]
+        edge = [item for item in items if item.startswith(EDGE_PREFIX)]
+        api = [item for item in items if item not in edge]
+        if items:
+            from rehearsal.api.faults import FAULTS, UnknownFault, parse  # a web framework, which no other start needs
+            from rehearsal.edge import FAULTS as EDGE_FAULTS
+
+            unknown = [item for item in edge if item not in EDGE_FAULTS]
+            try:
+                parse(",".join(api) if self.app == APP else "")
+            except UnknownFault as error:
+                unknown.append(error.item)
+            if unknown:
+                names = ", ".join(sorted({*FAULTS, *EDGE_FAULTS}))
+                raise BadInput(
+                    "REHEARSAL_FAULTS",
+                    found=unknown[0],
+                    need=f"names out of {names}; behind one of the API's, @N begins it with the Nth validation",
+                    next_step="correct stack_environment of the inventory, or the stack's .env",
+                )
+        return ",".join(api), ",".join(edge)
 
     def _settings(self, name: str, state: State) -> dict[str, str]:
         """Return what a service depends on in a form that may be kept and shown: secrets only as digests."""

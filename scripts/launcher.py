@@ -48,13 +48,14 @@ class Outcome:
     """What was seen of one or more playbooks: the codes and sentences, the phases, and the decision.
 
     ``codes`` holds ``(exit code, sentence)`` of every failure that was not ignored; a failure that names no code is 11,
-    because it proves nothing.
+    because it proves nothing. ``triage`` holds, by phase, a line a likely cause of its failure.
     """
 
     rc: int = 0
     codes: list[tuple[int, str]] = field(default_factory=list)
     phases: dict[int, dict[str, Any]] = field(default_factory=dict)
     decision: dict[str, Any] | None = None
+    triage: dict[int, list[str]] = field(default_factory=dict)
     results: int = 0
     interrupted: bool = False
     tail: str = ""
@@ -68,6 +69,9 @@ class Outcome:
         short = result.get("day3")
         if isinstance(short, dict) and "phase" in short:
             self.phases.setdefault(int(short["phase"]), {}).update(short)
+        likely = result.get("triage")
+        if isinstance(likely, dict) and "phase" in likely:
+            self.triage[int(likely["phase"])] = [str(line) for line in likely.get("lines") or []]
         if isinstance(result.get("decision"), str) and "exit_code" in result:
             self.decision = result
         if event.get("event") == "runner_on_ok":

@@ -39,7 +39,7 @@ def verb(**options: Any) -> Callable[[Callable[..., None]], Verb]:
     def made(body: Callable[..., None]) -> Verb:
         names = inspect.signature(body).parameters
         options["help"] = {key: text for key, text in SHARED.items() if key in names} | options.get("help", {})
-        options["iterable"] = [key for key in ("extra",) if key in names]
+        options["iterable"] = [key for key in ("extra", *options.get("iterable", ())) if key in names]
         return cast("Verb", task(body, klass=Verb, positional=[], **options))
 
     return made
@@ -52,6 +52,20 @@ def call(*command: str | Path) -> None:
     code = subprocess.run(argv, cwd=ROOT, check=False).returncode  # noqa: S603 - the menu's own commands
     if code:
         raise Exit(code=code)
+
+
+def scripted(script: str, options: Mapping[str, Any]) -> None:
+    """Run a script that has the verb's options as flags, those that were given."""
+    words: list[str] = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if name == "_c" or not value:
+            continue
+        if value is True:
+            words.append(flag)
+        else:
+            words += [word for each in (value if isinstance(value, list) else [value]) for word in (flag, str(each))]
+    call(PYTHON, f"scripts/{script}.py", *words)
 
 
 def launched(work: str, options: Mapping[str, Any]) -> None:

@@ -48,6 +48,8 @@ def parted(root: DataRoot, plan: Policy) -> int:
         plan.smoke,
         data_root=root.root,
         template=request.load_template(TEMPLATE),
+        near_copy=float(plan.data["qualification"]["near_copy"]),
+        correlation=plan.correlation,
     )
     for path, value in {
         root.cases: result.cases,

@@ -169,6 +169,8 @@ def status(*, env: str) -> End:
         state = str(verdict.get("status") or "waiting")
         line = f"{live.SIGNS.get(state, '·')} {number} {name:<15} {state:<13} {verdict.get('sentence', '')}"
         console.print(Text(line.rstrip(), style=live.STYLES.get(state, "dim")))
+        for likely in (read_json_or_none(root.triage(number)) or {}).get("lines", []):
+            console.print(Text(f"    likely: {likely}", style="dim"))
     for run in cycle.get("runs", []):
         console.print(Text(f"run {run['kind']} {run['ordinal']} {run['state']}: {root.run(run['run_id'])}"))
     decision = read_json_or_none(root.decision)
@@ -283,6 +285,9 @@ def ended(outcome: Outcome, result: Callable[[Outcome], int | None]) -> End:
     screen: Mapping[str, Any] = outcome.decision or {}
     for line in screen.get("screen") or []:
         print(line)
+    if screen:
+        for line in (line for _, lines in sorted(outcome.triage.items()) for line in lines):
+            print(f"   likely      {line}")
     if code == 0 or (screen and code == screen["exit_code"]):
         return code, ""
     return code, outcome.sentence() or outcome.tail or "nothing was looked at, which proves nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
@@ -10,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 from . import jsonio
+from .redaction import redact, redact_json
 from .text import visible
 
 MAX_DETAIL = 300
@@ -44,9 +42,10 @@ class Exchange:
         ``too_large``, ``undecodable``
     :param retry_after_s: see :func:`parse_retry_after`; finite
     :param body_sha256: of the body without its content coding, None where it did not arrive whole
-    :param answer: the JSON object of an ``answer``
+    :param answer: the JSON object of an ``answer``, redacted
     :param error_code: at most 100 visible signs, redacted
     :param error_detail: one line of at most 300 visible signs, redacted
+    :param secrets: how many secrets were cut out of body and headers
     """
 
     outcome: str
@@ -61,6 +60,7 @@ class Exchange:
     answer: Mapping[str, Any] | None = None
     error_code: str | None = None
     error_detail: str | None = None
+    secrets: int = 0
 
 
 def broken(reason: str, duration_s: float, *, status: int | None = None, detail: str | None = None) -> Exchange:
@@ -83,11 +83,12 @@ def classify(
 
     :param headers: by lower-case name
     :param now: our wall time when it was answered
-    :param secret: a text that must not be kept, should the server echo it; of an answer itself nothing is cut out,
-        because that could change its verdict
+    :param secret: our own token, which the server may echo
     :param lost: why the body is not whole, empty where it is
     """
     document, unread = _json(body)
+    # Before anything is read of it: what is written is what was read, so that a verdict follows from the record alone.
+    document, secrets = redact_json(document, secret)
     answer = document if status == 200 and isinstance(document, Mapping) else None
     code = line = None
     if answer is None:
@@ -105,19 +106,28 @@ def classify(
             nothing = "JSON that says nothing" if isinstance(document, Mapping) else "JSON that is no object"
             line = f"{len(body)} bytes of {kind}, {lost or unread or nothing}"
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now)
+    outcome = "answer" if answer is not None else _outcome(status, code, retry_after)
+    said = (
+        (headers.get("content-type"), _MAX_NAME),
+        (headers.get("x-request-id"), _MAX_NAME),
+        (code, _MAX_NAME),
+        (line, MAX_DETAIL),
+    )
+    (content_type, request_id, code, line), found = zip(*(_kept(*one, secret) for one in said), strict=True)
     return Exchange(
-        outcome="answer" if answer is not None else _outcome(status, code, retry_after),
+        outcome=outcome,
         reason="ok" if status == 200 else f"http_{status}",
         duration_s=duration_s,
         status=status,
-        content_type=_kept(headers.get("content-type"), _MAX_NAME, secret),
-        request_id=_kept(headers.get("x-request-id"), _MAX_NAME, secret),
+        content_type=content_type,
+        request_id=request_id,
         retry_after_s=retry_after,
         body_sha256=None if lost else jsonio.sha256_bytes(body),
         body_bytes=len(body),
         answer=answer,
-        error_code=_kept(code, _MAX_NAME, secret),
-        error_detail=_kept(line, MAX_DETAIL, secret),
+        error_code=code,
+        error_detail=line,
+        secrets=secrets + sum(found),
     )
 
 
@@ -235,17 +245,7 @@ def _scalar(value: Any) -> str:
     return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
 
 
-def _kept(text: str | None, limit: int, secret: str) -> str | None:
-    """Return *text* as one visible line of at most *limit* signs without *secret*, None for nothing."""
-    if secret and text:
-        text = _forms(secret).sub("[redacted]", text)
-    return visible(" ".join((text or "")[:_LOOKED_AT].split()), limit)[:limit] or None
-
-
-@lru_cache(maxsize=4)
-def _forms(secret: str) -> re.Pattern[str]:
-    """Return a pattern of what *secret* looks like: as it is, in an address, in base64 with and without ``Bearer``."""
-    forms = {secret, quote(secret, safe="")}
-    for text in (secret, f"Bearer {secret}"):
-        forms |= {encode(text.encode()).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
-    return re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
+def _kept(text: str | None, limit: int, secret: str) -> tuple[str | None, int]:
+    """Return *text* as one visible line of at most *limit* signs, None for nothing, and the secrets cut out of it."""
+    text, count = redact(text or "", secret)
+    return visible(" ".join(text[:_LOOKED_AT].split()), limit)[:limit] or None, count

@@ -11,11 +11,12 @@ from .jsonio import to_plain
 
 
 class Status(StrEnum):
-    """Outcome of a check, a gate or a phase."""
+    """Outcome of a check, a gate or a phase; only a gate can be waived, and its check then passes."""
 
     PASS = "pass"  # noqa: S105 - an outcome, not a password
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+    WAIVED = "waived"
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,13 @@ def decide(
             findings[number] = doubt
         general.append(doubt)
     caps = [Finding(None, "capped", ExitCode.INCONCLUSIVE, cap, UNCAP) for cap in _caps(cycle, deviations)]
+    waived = _waived(gate_files)
+    caps += [Finding(None, "capped", ExitCode.INCONCLUSIVE, _carried(gate), gate["next_step"]) for gate, _ in waived]
+    general += [
+        Finding(None, "expired", ExitCode.INCONCLUSIVE, f"expired: {_carried(gate)}", gate["next_step"])
+        for gate, waiver in waived
+        if waiver is None or parse(str(waiver["expires"])) <= now
+    ]
     # In the way of each level, most telling first: a gate that failed says more than the bar it led to.
     in_the_way = {
         name: [
@@ -125,6 +132,7 @@ def decide(
     first = _first(asked)
     rehearsal = _rehearsal(cycle, phases)
     name = LEVELS[level][1] if level else _without_level(in_the_way["local"])
+    name += " WITH WAIVER" if level and waived else ""
     telling = [finding for finding in asked if finding.state != "not run"]
     return Decision(
         decision=f"{PREFIX} {name}" if rehearsal else name,
@@ -294,6 +302,25 @@ def _caps(cycle: Mapping[str, Any] | None, deviations: Sequence[Deviation]) -> l
     if dirty or not git:
         caps.append(f"the git tree of {' and '.join(dirty) or 'this project'} is not clean, or is none")
     return caps
+
+
+def _waived(
+    gate_files: Mapping[str, Mapping[str, Any]],
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Return every waived gate with its waiver, None where the file of gates does not name it."""
+    found = []
+    for label in sorted(gate_files):
+        held = {waiver["waives"]: waiver for waiver in gate_files[label].get("waivers", ()) if not waiver["refusal"]}
+        found += [
+            (gate, held.get(f"{gate['scope']}:{gate['id']}"))
+            for gate in gate_files[label]["gates"]
+            if gate["status"] == Status.WAIVED
+        ]
+    return found
+
+
+def _carried(gate: Mapping[str, Any]) -> str:
+    return f"{gate['subject']}:{gate['id']} is {gate['seen']}, need {gate['needed']}; {gate['waiver']}"
 
 
 def _said(gate_files: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import metrics
 from .check import Status
@@ -18,6 +18,9 @@ from .gates import Facts, GateResult, Pair, evaluate
 from .metrics import VERDICTS
 from .policy import Policy
 from .text import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = Mapping[str, Any]
 
@@ -46,6 +49,8 @@ LOWERED = (
     "new_errors",
     "drift",
     "duration_minutes",
+    "secrets",
+    "flips",
 )
 
 
@@ -68,17 +73,26 @@ class Partial:
     first_rows: Sequence[Row] = ()
 
     @cached_property
-    def shared(self) -> Sequence[Row]:
-        """Rows of the first smoke to hold against: where cases have no record, of those that have one."""
-        recorded = {row["case_id"] for row in self.rows}
-        return [row for row in self.first_rows if row["case_id"] in recorded] if self.unsent else self.first_rows
+    def seen(self) -> pd.DataFrame:
+        """What was recorded."""
+        return metrics.frame(self.rows)
+
+    @cached_property
+    def first(self) -> pd.DataFrame:
+        """The first smoke."""
+        return metrics.frame(self.first_rows)
+
+    @cached_property
+    def shared(self) -> pd.DataFrame:
+        """The first smoke as it is held against: where cases have no record, those that have one."""
+        return self.first[self.first["case_id"].isin(self.seen["case_id"])] if self.unsent else self.first
 
     @cached_property
     def pair(self) -> Pair | None:
         """The first smoke against this second one, None where there is nothing to hold against."""
-        if not self.shared:
+        if not len(self.shared):
             return None
-        return Pair(metrics.consistency(self.shared, self.rows), metrics.dependence(self.shared, self.rows))
+        return Pair(metrics.consistency(self.shared, self.seen), metrics.dependence(self.shared, self.seen))
 
     def certain(self) -> list[GateResult]:
         """Return the hard gates, integrity left out, that make the run fail however the cases without a record end.
@@ -99,11 +113,11 @@ class Partial:
         What can no longer be met is failed; what the cases without a record could still turn is inconclusive; what they
         do not bear on stands. The two smokes are held against each other over the cases that both have.
         """
-        seen = self._judged(self.rows, self.shared)
+        seen = self._judged(self.seen, self.shared)
         if not self.unsent:
             return seen
-        best = [self._judged(self._filled(verdicts), self.first_rows) for verdicts in self._best()]
-        none = self._judged(self._filled({}), self.first_rows)
+        best = [self._judged(self._filled(verdicts), self.first) for verdicts in self._best()]
+        none = self._judged(self._filled({}), self.first)
         lost = [
             all(result.status is Status.FAIL for result in each) and _served(each[0])
             for each in zip(*best, strict=True)
@@ -121,8 +135,8 @@ class Partial:
         own = {case: str(label["expected"]) for case, label in self.unsent.items()}
         yield own
         yield {case: "warn" if verdict == "blocked" else verdict for case, verdict in own.items()}
-        if self.first_rows:
-            before = {row["case_id"]: row["actual_verdict"] for row in self.first_rows}
+        if len(self.first):
+            before = dict(zip(self.first["case_id"], self.first["actual_verdict"], strict=True))
             yield {case: before[case] if before.get(case) in VERDICTS else own[case] for case in own}
 
     def _spare(self) -> int:
@@ -131,29 +145,28 @@ class Partial:
         names = list(own)
 
         def too_few(gone: int) -> bool:
-            judged = self._judged(self._filled({case: own[case] for case in names[gone:]}), self.first_rows)
+            judged = self._judged(self._filled({case: own[case] for case in names[gone:]}), self.first)
             asking = [r for r in judged if r.metric == "comparable" and r.severity == "hard" and _served(r)]
             return any(result.status is Status.FAIL for result in asking)
 
         return bisect_left(range(len(names) + 1), True, key=too_few) - 1
 
-    def _filled(self, verdicts: Mapping[str, str]) -> list[Row]:
-        """Return the rows with one for each case without a record: answered by *verdicts*, or not at all."""
+    @cached_property
+    def _unanswered(self) -> pd.DataFrame:
+        """The run where no case without a record, which are its last rows, is answered."""
         records = (
-            {
-                "type": "observation",
-                "case_id": case,
-                "outcome": "answer" if case in verdicts else "transport_error",
-                "http_status": 200 if case in verdicts else None,
-                "verdict": verdicts.get(case),
-            }
+            {"type": "observation", "case_id": case, "outcome": "transport_error", "http_status": None, "secrets": 0}
             for case in self.unsent
         )
         registration = {"type": "registration", "run_id": None, "kind": None, "ordinal": None}
-        return [*self.rows, *metrics.join([registration, *records], self.unsent)]
+        return metrics.frame([*self.rows, *metrics.join([registration, *records], self.unsent)])
 
-    def _judged(self, rows: Sequence[Row], first_rows: Sequence[Row]) -> list[GateResult]:
-        pair = replace(self.pair, consistency=metrics.consistency(first_rows, rows)) if self.pair else None
+    def _filled(self, verdicts: Mapping[str, str]) -> pd.DataFrame:
+        """Return the run where each case without a record is answered by *verdicts*, or not at all."""
+        return metrics.answered(self._unanswered, [verdicts.get(case) for case in self.unsent])
+
+    def _judged(self, rows: pd.DataFrame, first: pd.DataFrame) -> list[GateResult]:
+        pair = replace(self.pair, consistency=metrics.consistency(first, rows)) if self.pair else None
         summary = metrics.summarise(rows, self.policy.level)
         return evaluate(self.policy, kind=self.kind, ordinal=self.ordinal, summary=summary, facts=self.facts, pair=pair)
 

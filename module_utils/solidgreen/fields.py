@@ -24,6 +24,15 @@ def lookup(value: Any, path: str) -> Any:
     return value
 
 
+def present(value: Any, path: str) -> bool:
+    """Tell whether the keys of a path without lists are there, whatever the last of them holds."""
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
+
+
 def tree(paths: Iterable[str]) -> Tree:
     """Return the paths as a tree."""
     root: Tree = {}

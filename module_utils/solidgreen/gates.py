@@ -16,7 +16,7 @@ from .check import Check, Status, overall
 from .errors import ExitCode, worst
 from .metrics import UNKNOWN, VERDICTS, Tally, drift
 from .policy import GateSpec, Policy
-from .stats import Interval, wilson
+from .stats import Interval, clustered, exact_upper, wilson
 from .text import plural, visible
 
 SCHEMA = "solidgreen/gates/1"
@@ -43,17 +43,33 @@ class Measurement:
     :param detail: names what was seen, for example the case ids
     :param worst: hits and n if every unanswered case had been answered in the worst way
     :param others: what must hold as well, each by itself; the one that fares worst counts
+    :param sampled: a count over a sample of cases: zero of few says little about the next ones, which is said
+    :param families: sizes of the groups of cases that were made from one parent, to how many groups have it; the bound
+        is then that of the effective n at the declared ``correlation``
     """
 
     kind: Kind
     n: int
     hits: int = 0
-    amount: float = 0.0
+    amount: float | Fraction = 0.0
     noun: str = "record"
     base: str = "record"
     detail: str = ""
     worst: tuple[int, int] | None = None
     others: tuple[Measurement, ...] = ()
+    sampled: bool = False
+    families: Mapping[str, int] | None = None
+    correlation: float = 0.0
+
+    def interval(self, hits: int, level: float) -> Interval | None:
+        """Return the interval around *hits* in place of what was seen, None where the measurement has none."""
+        if self.kind is Kind.COUNT and self.sampled:
+            return exact_upper(hits, self.n, level)
+        if self.kind not in (Kind.SHARE, Kind.BOUND):
+            return None
+        if self.families is not None:
+            return clustered(hits, self.families, self.correlation, level) if self.n else None
+        return wilson(hits, self.n, level)
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,7 @@ class Facts:
     :param prior: summary of the run before of the same kind
     :param known_errors: kinds of infrastructure error that the smokes showed
     :param rehearsal_pacing: the target is a rehearsal, which may be paced faster and says so
+    :param verdicts: verdicts that do not follow again from what was recorded of their answers
     """
 
     ledger: Tally | None = None
@@ -76,6 +93,7 @@ class Facts:
     prior: Mapping[str, Any] | None = None
     known_errors: Collection[str] | None = None
     rehearsal_pacing: bool = False
+    verdicts: Tally | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate's outcome. ``value``, ``interval`` and ``hits`` are None where the gate has none."""
+    """One gate's outcome. ``value``, ``interval`` and ``hits`` are None where the gate has none.
+
+    ``exposure`` says what a zero that was seen leaves possible; ``waiver`` by whom a failed gate was waived, and until
+    when.
+    """
 
     id: str
     subject: str
@@ -113,11 +135,23 @@ class GateResult:
     next_step: str
     exit_code: int
     detail: str = ""
+    exposure: str = ""
+    waiver: str = ""
 
     @property
     def name(self) -> str:
         """Name of the gate within the cycle, for example ``smoke1:accuracy``."""
         return f"{self.subject}:{self.id}"
+
+    @property
+    def fired(self) -> bool:
+        """Whether it failed and only says so."""
+        return self.severity == "advisory" and self.status is Status.FAIL
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the plan does not ask for it."""
+        return "beyond the plan" in self.source
 
     @property
     def effect(self) -> Status:
@@ -126,6 +160,8 @@ class GateResult:
         A failed hard gate fails it, a hard gate without evidence or a fired review gate leaves it inconclusive. A
         review gate without data (no run before to compare with) and an advisory gate do nothing.
         """
+        if self.status is Status.WAIVED:
+            return Status.PASS
         if self.severity == "hard":
             return self.status
         if self.severity == "review" and self.status is Status.FAIL:
@@ -134,11 +170,11 @@ class GateResult:
 
     def sentence(self) -> str:
         """Return the outcome as one line a person reads."""
-        verb = {Status.PASS: "passed", Status.FAIL: "failed", Status.INCONCLUSIVE: "inconclusive"}[self.status]
+        verb = {Status.PASS: "passed", Status.FAIL: "failed"}.get(self.status, self.status.value)
         line = f'gate "{self.name}" {verb}: {self.seen}, need {self.needed}'
-        if self.counterfactual:
-            line += f"; {self.counterfactual}"
-        return line if self.status is Status.PASS else f"{line}. Next: {self.next_step}"
+        for more in (self.counterfactual, self.exposure, self.waiver):
+            line += f"; {more}" if more else ""
+        return line if self.status in (Status.PASS, Status.WAIVED) else f"{line}. Next: {self.next_step}"
 
     def check(self, owner: str, at: str) -> Check:
         """Return the gate as a check of its phase, with its effect as the status."""
@@ -147,7 +183,7 @@ class GateResult:
             id=self.name,
             title=self.title,
             status=effect,
-            seen=self.seen,
+            seen=f"{self.waiver}: {self.seen}" if self.waiver else self.seen,
             needed=self.needed,
             next_step="" if effect is Status.PASS else self.next_step,
             owner=owner,
@@ -160,11 +196,14 @@ class GateResult:
 # --- measuring -----------------------------------------------------------------------------------------------------
 
 
-def measure(summary: Mapping[str, Any], facts: Facts, classes: Sequence[str]) -> dict[str, Measurement]:
+def measure(
+    summary: Mapping[str, Any], facts: Facts, classes: Sequence[str], correlation: float
+) -> dict[str, Measurement]:
     """Return everything a run's gates compare, by metric name.
 
     :param summary: what ``metrics.summarise`` returned
     :param classes: expected verdicts that must be present
+    :param correlation: of the outcomes of cases made from one parent, as the policy declares it
     """
     rows: Mapping[str, Mapping[str, int]] = summary["confusion"]
     expected = {name: sum(rows[name].values()) for name in VERDICTS}
@@ -182,6 +221,9 @@ def measure(summary: Mapping[str, Any], facts: Facts, classes: Sequence[str]) ->
         "accuracy": replace(agreement, worst=at_worst),
         "accuracy_lower": replace(agreement, kind=Kind.BOUND, worst=at_worst),
         "accuracy_strict": Measurement(Kind.SHARE, total, matched, noun="right answer"),
+        "accuracy_lower_effective": _effective(agreement, summary["parents"]["sizes"], correlation),
+        "accuracy_over_baseline": _over_baseline(summary, answered),
+        "first_try_gap": _first_try(summary),
         "pass_recall": Measurement(
             Kind.SHARE, expected["pass"], rows["pass"]["pass"], noun="passed case", base="case expected to pass"
         ),
@@ -193,8 +235,12 @@ def measure(summary: Mapping[str, Any], facts: Facts, classes: Sequence[str]) ->
             base="answered case expected to be rejected",
             detail=", ".join(summary["critical_false_pass_cases"]),
             worst=(rows["reject"]["pass"] + open_cases["reject"], expected["reject"]),
+            sampled=True,
         ),
-        "http_422": Measurement(Kind.COUNT, total, summary["http_422"], noun="answer with 422"),
+        "http_422": Measurement(Kind.COUNT, total, summary["http_422"], noun="answer with 422", sampled=True),
+        "secrets": Measurement(
+            Kind.COUNT, 0 if summary["secrets"] is None else total, summary["secrets"] or 0, noun="answer with a secret"
+        ),
         "http_429_exhaustion": Measurement(Kind.SHARE, total, summary["http_429_exhausted"], noun="case given up"),
         "pass_blocked": Measurement(
             Kind.SHARE,
@@ -225,6 +271,7 @@ def measure(summary: Mapping[str, Any], facts: Facts, classes: Sequence[str]) ->
         "new_errors": _new_errors(summary, facts.known_errors),
         "ledger_damage": _tally(facts.ledger, "damaged place", "ledger record"),
         "registration_changes": _tally(facts.registration, "changed input", "registered input"),
+        "verdict_faults": _tally(facts.verdicts, "verdict without its answer", "recorded answer"),
     }
     pacing = facts.pacing or {}
     minutes = summary["duration_minutes"] if facts.active_minutes is None else facts.active_minutes
@@ -267,6 +314,35 @@ def _blocked_by_class(
     return replace(first, worst=max(at_worst, key=lambda entry: Fraction(*entry)), others=tuple(others))
 
 
+def _effective(agreement: Measurement, sizes: Mapping[str, int], correlation: float) -> Measurement:
+    """Return the bound over the agreement at its effective n; nothing where a record does not name its parent."""
+    named = sum(int(size) * parents for size, parents in sizes.items())
+    if named != agreement.n:
+        return Measurement(Kind.BOUND, 0, noun=agreement.noun, base="run whose every record names its parent")
+    return replace(agreement, kind=Kind.BOUND, families=sizes, correlation=correlation)
+
+
+def _over_baseline(summary: Mapping[str, Any], answered: Mapping[str, int]) -> Measurement:
+    """Return by how much the agreement beats a system that always gives the verdict most often expected."""
+    n = summary["comparable"]
+    if not n:
+        return Measurement(Kind.AMOUNT, 0, noun="", base="comparable record")
+    name, hits = max(answered.items(), key=lambda entry: entry[1])
+    detail = f"always {name} would agree in {hits} of {n}"
+    return Measurement(Kind.AMOUNT, n, amount=Fraction(summary["matched"] - hits, n), noun="", detail=detail)
+
+
+def _first_try(summary: Mapping[str, Any]) -> Measurement:
+    """Return how far the agreement at the first try lies from that after retries, whichever is the higher."""
+    first, retried = summary["first_try"], summary["retried"]
+    n = min(first["comparable"], retried["comparable"])
+    if not n:
+        return Measurement(Kind.AMOUNT, 0, noun="", base="answer after a retry")
+    told = [f"{side['matched']} of {side['comparable']}" for side in (first, retried)]
+    gap = Fraction(first["matched"], first["comparable"]) - Fraction(retried["matched"], retried["comparable"])
+    return Measurement(Kind.AMOUNT, n, amount=abs(gap), noun="", detail="first try {}, retried {}".format(*told))
+
+
 def _drift(summary: Mapping[str, Any], prior: Mapping[str, Any] | None) -> Measurement:
     drops = drift(prior, summary) if prior else {}
     if not drops:
@@ -298,6 +374,7 @@ def measure_pair(pair: Pair) -> dict[str, Measurement]:
         "consistency": Measurement(
             Kind.SHARE, total, same, noun="agreeing case", base="case", detail=", ".join(flips[:5])
         ),
+        "flips": Measurement(Kind.COUNT, total, len(flips), noun="flip", base="case", detail=", ".join(flips[:5])),
         "dependence": _tally(pair.dependence, "sign of dependence", "sign to look for"),
     }
 
@@ -318,7 +395,7 @@ def judge(gate: GateSpec, measured: Measurement, subject: str, level: float, pha
         each = [judge(gate, one, subject, level, phase) for one in (replace(measured, others=()), *measured.others)]
         status = overall(result.status for result in each)
         return next(result for result in each if result.status is status)
-    interval = wilson(measured.hits, measured.n, level) if measured.kind in (Kind.SHARE, Kind.BOUND) else None
+    interval = measured.interval(measured.hits, level)
     holds = measured.n > 0 and _holds(gate, measured, measured.hits, level)
     broken_at_once = measured.n > 0 and not holds and measured.kind is Kind.COUNT
     enough = measured.n >= gate.min_n
@@ -351,31 +428,33 @@ def judge(gate: GateSpec, measured: Measurement, subject: str, level: float, pha
         next_step=gate.next_step,
         exit_code=gate.exit_code,
         detail=visible(measured.detail),
+        exposure=_exposure(measured, interval),
     )
-
-
-def _compare(left: Fraction | float, operator: str, right: Fraction | float) -> bool:
-    return {
-        ">=": left >= right,
-        ">": left > right,
-        "<=": left <= right,
-        "<": left < right,
-        "==": left == right,
-    }[operator]
 
 
 def _holds(gate: GateSpec, measured: Measurement, hits: int, level: float) -> bool:
     """Tell whether the gate's comparison holds with *hits* in place of what was seen."""
     match measured.kind:
         case Kind.SHARE:
-            return _compare(Fraction(hits, measured.n), gate.operator, gate.threshold)
+            return gate.holds(Fraction(hits, measured.n))
         case Kind.BOUND:
-            interval = wilson(hits, measured.n, level)
-            return interval is not None and _compare(interval.lower, gate.operator, float(gate.threshold))
+            interval = measured.interval(hits, level)
+            return interval is not None and gate.holds(interval.lower)
         case Kind.COUNT:
-            return _compare(Fraction(hits), gate.operator, gate.threshold)
+            return gate.holds(Fraction(hits))
         case Kind.AMOUNT:
-            return _compare(measured.amount, gate.operator, float(gate.threshold))
+            return gate.holds(measured.amount)
+
+
+def agreement_needed(policy: Policy, kind: str, n: int) -> int:
+    """Return the fewest right answers among *n* that meet every hard gate over the agreement; n + 1 where none do."""
+    kinds = {"accuracy": Kind.SHARE, "accuracy_lower": Kind.BOUND}
+    asked = [gate for gate in policy.gates_for(kind, 1) if gate.metric in kinds and gate.severity == "hard"]
+
+    def met(hits: int) -> bool:
+        return all(_holds(gate, Measurement(kinds[gate.metric], n), hits, policy.level) for gate in asked)
+
+    return bisect_left(range(n + 1), True, key=met) if n else 1
 
 
 def _value(measured: Measurement, level: float) -> float | None:
@@ -385,12 +464,12 @@ def _value(measured: Measurement, level: float) -> float | None:
         case Kind.SHARE:
             return measured.hits / measured.n
         case Kind.BOUND:
-            interval = wilson(measured.hits, measured.n, level)
+            interval = measured.interval(measured.hits, level)
             return interval.lower if interval else None
         case Kind.COUNT:
             return float(measured.hits)
         case Kind.AMOUNT:
-            return measured.amount
+            return float(measured.amount)
 
 
 def _seen(measured: Measurement, level: float) -> str:
@@ -401,12 +480,20 @@ def _seen(measured: Measurement, level: float) -> str:
         case Kind.SHARE:
             text = f"{value:.3f} ({tally})"
         case Kind.BOUND:
-            text = f"lower bound {value:.3f} ({tally}, wilson {level:.0%})"
+            interval = measured.interval(measured.hits, level)
+            text = f"lower bound {value:.3f} ({tally}, {interval.method if interval else ''} {level:.0%})"
         case Kind.COUNT:
             text = tally
         case Kind.AMOUNT:
-            text = f"{measured.amount:.3g} {measured.noun}".strip()
+            text = f"{float(measured.amount):.3g} {measured.noun}".strip()
     return f"{text}: {visible(measured.detail)}" if measured.detail else text
+
+
+def _exposure(measured: Measurement, interval: Interval | None) -> str:
+    """Say what share the next cases may still have where none of the seen ones did."""
+    if not measured.sampled or interval is None or measured.hits:
+        return ""
+    return f"0 of {measured.n}, so <= {interval.upper:.1%} at {interval.level:.0%}"
 
 
 def _needed(gate: GateSpec, measured: Measurement) -> str:
@@ -419,7 +506,7 @@ def _counterfactual(gate: GateSpec, measured: Measurement, status: Status, level
     if status is Status.INCONCLUSIVE:
         return f"can be judged from n = {gate.min_n}, has {measured.n}"
     if measured.kind is Kind.AMOUNT:
-        gap = abs(measured.amount - float(gate.threshold))
+        gap = abs(float(measured.amount) - float(gate.threshold))
         unit = f" {measured.noun}" if measured.noun else ""
         verb = "passes at" if status is Status.FAIL else "holds at"
         return f"{verb} {gate.operator} {gate.threshold_text}{unit}; {gap:.3g}{unit} {_room(status)}"
@@ -431,8 +518,8 @@ def _counterfactual(gate: GateSpec, measured: Measurement, status: Status, level
     if not 0 <= edge <= n:
         return f"no result of {n} can pass"
     if status is Status.FAIL:
-        limit = f"{edge} of {n}" if rising else f"at most {edge} of {n}"
-        return f"passes with {limit}; {plural(abs(edge - measured.hits), noun)} {'more' if rising else 'fewer'}"
+        limit, noun_more = (f"{edge} of {n}", f"more {noun}") if rising else (f"at most {edge} of {n}", f"fewer {noun}")
+        return f"passes with {limit}; {plural(abs(edge - measured.hits), noun_more)}"
     if not rising and edge == 0:
         return f"a single {noun} fails it"
     spare = abs(measured.hits - edge)
@@ -461,7 +548,7 @@ def evaluate(
     :param pair: the first smoke against this second one; without it the gates between them are inconclusive
     """
     phase = 3 if kind == "smoke" else 4
-    measured = measure(summary, facts, policy.classes)
+    measured = measure(summary, facts, policy.classes, policy.correlation)
     nobody = Pair({"same": 0, "total": 0, "flips": []}, Tally((), 0))
     measured |= measure_pair(pair or nobody)
     results: list[GateResult] = []
@@ -525,7 +612,7 @@ def conclude(results: Sequence[GateResult]) -> Conclusion:
     deviations = tuple(
         f"{result.name} is {result.seen}, the plan needs {result.needed}"
         for result in results
-        if result.severity == "advisory" and result.status is Status.FAIL
+        if result.fired and not result.beyond
     )
     return Conclusion(status, code, deciding.sentence() if deciding else "no gate was judged", deviations)
 

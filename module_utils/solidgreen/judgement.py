@@ -9,10 +9,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import cases, early, gates, jsonio, ledger, metrics, shards
+from . import cases, early, gates, jsonio, ledger, metrics, shards, verdict, waivers
 from .check import Check, Status
 from .clock import parse
 from .errors import BadInput, IntegrityError, SolidGreenError
@@ -20,7 +21,10 @@ from .manifest import Label
 from .metrics import Tally
 from .paths import OBSERVATIONS, SNAPSHOT_PREFIX, DataRoot
 from .policy import Policy
+from .power import run_power
 from .selection import draw
+from .verdict import VerdictMap
+from .waivers import Waiver
 
 #: What is written for a run; the results folder holds a copy of the latest judged run's.
 METRICS, CONFUSION, FAILED, RATE_LIMIT = (
@@ -35,7 +39,11 @@ ROWS, GATES = "results.jsonl", "gates.json"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run's ledger gives: its registration, joined rows, whether the chain is whole, how it ended, its pace."""
+    """What a run's ledger gives: its registration, joined rows, whether the chain is whole, how it ended, its pace.
+
+    ``lines`` are the rows as a results file has them, ``verdicts`` those that do not follow again from the recorded
+    answers.
+    """
 
     registration: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
@@ -44,15 +52,18 @@ class Evidence:
     missing: Sequence[str] = ()
     ended: str | None = None
     pace: Mapping[str, Any] | None = None
+    verdicts: Tally | None = None
+    lines: bytes = b""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What a run is judged against: the labels, the first smoke (for the second), and what its rows do not tell."""
+    """What a run is judged against: labels, the first smoke (of the second), waivers, what its rows do not tell."""
 
     labels: Mapping[str, Mapping[str, Any]]
     first_rows: Sequence[Mapping[str, Any]]
     facts: gates.Facts
+    waivers: Sequence[Waiver] = ()
 
     def unsent(self, cases: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Return the labels of those cases; one without a label is for the gate over the registration."""
@@ -121,11 +132,13 @@ def judge_run(
         registration=registration_tally(root, policy, evidence.registration, cycle, digests, labels=under.labels),
         pacing=evidence.registration.get("pacing"),
         active_minutes=evidence.active_minutes,
+        verdicts=evidence.verdicts,
     )
     # However it ended before its last case, what is certain by then counts; it is worked out from the evidence alone.
     unsent = under.unsent(evidence.missing) if evidence.ended not in (None, "finished") else {}
     run = early.Partial(policy, kind, ordinal, evidence.rows, unsent, facts, under.first_rows)
-    results, pair = run.settled(), run.pair
+    pair = run.pair
+    results = waivers.apply(run.settled(), under.waivers, ended_at(summary))
     conclusion = gates.conclude(results)
     gate_file = {
         "schema": gates.SCHEMA,
@@ -141,11 +154,13 @@ def judge_run(
         "sentence": conclusion.sentence,
         "deviations": conclusion.deviations,
         "unsent": list(evidence.missing),
+        "power": chances(policy, kind, summary["comparable"]),
         "flips": pair.consistency["flips"] if pair else [],
+        "waivers": [waiver for waiver in under.waivers if any(waiver.names(result) for result in results)],
         "gates": results,
     }
     files = {
-        ROWS: b"".join(jsonio.canonical(row) + b"\n" for row in evidence.rows),
+        ROWS: evidence.lines,
         METRICS: document(summary),
         CONFUSION: metrics.confusion_csv(summary).encode(),
         FAILED: metrics.failed_csv(evidence.rows).encode(),
@@ -178,7 +193,13 @@ def ground(
         known_errors=_known_errors(root, cycle, labels) if kind == "full" else None,
         rehearsal_pacing=rehearsal_pacing and bool(cycle) and (cycle or {}).get("rehearsal") is True,
     )
-    return Ground(labels, rows, facts)
+    sealed = jsonio.read_json(root.labels).get("manifest_sha256")
+    return Ground(labels, rows, facts, waivers.load(root.waivers, policy, sealed))
+
+
+def ended_at(summary: Mapping[str, Any]) -> datetime:
+    """Return when a run ended: a waiver has to be in force then, whenever the run is judged."""
+    return parse(summary["finished_at"]) if summary["finished_at"] else datetime.max.replace(tzinfo=UTC)
 
 
 def write(root: DataRoot, judgement: Judgement) -> bool:
@@ -321,8 +342,18 @@ def read_run(
     :raises IntegrityError: the ledger is of another run
     """
     path = root.run(run_id) / OBSERVATIONS
+    # Each record is joined and read again as it is verified: none is held, a run of any size is judged.
+    joined, again = metrics.Join(labels), _Again(root)
+
+    def take(record: Mapping[str, Any]) -> None:
+        joined.add(record)
+        again.add(record)
+
     try:
-        found = ledger.closed(path, state) if state != "open" and path.exists() else ledger.verify(path)
+        if state != "open" and path.exists():
+            found = ledger.closed(path, state, keep=False, sink=take)
+        else:
+            found = ledger.verify(path, keep=False, sink=take)
         shards.require_merged(root.run(run_id))
     except BadInput:
         return Evidence({}, (), None, None)
@@ -336,16 +367,68 @@ def read_run(
             need=f"that of {kind} run {ordinal} ({run_id})",
             next_step="restore the runs folder from its snapshot, or invoke go --new-cycle",
         )
-    rows = metrics.join([found.registration, *found.observations], labels)
     return Evidence(
         registration=found.registration,
-        rows=rows,
-        chain=Tally((), 1 + len(found.observations)),
+        rows=joined.rows(),
+        lines=joined.lines(),
+        chain=Tally((), 1 + found.done),
         active_minutes=round(found.active_s / 60, 4),
         missing=found.missing,
         ended=None if found.end is None else str(found.end["state"]),
         pace=found.pace,
+        verdicts=again.tally(),
     )
+
+
+def chances(policy: Policy, kind: str, n: int) -> dict[str, float]:
+    """Return, by true accuracy, how likely such a system meets the gates over the agreement with *n* answers."""
+    found = run_power(n, gates.agreement_needed(policy, kind, n), policy.data["power"]["true_accuracy"])
+    return {f"{accuracy:.2f}": round(chance, 6) for accuracy, chance in found.items()}
+
+
+class _Again:
+    """Finds, as records come, the cases whose verdict does not follow again from what was recorded of the answer.
+
+    It is read by the map that was kept when the cycle was registered.
+    """
+
+    def __init__(self, root: DataRoot) -> None:
+        self._map = root.verdict_map
+        self._vmap: VerdictMap | None = None
+        self._found: Tally | SolidGreenError | None = None
+        self._faults: list[str] = []
+        self._n = 0
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Take in the next record, the registration first; an error waits for :meth:`tally`."""
+        if record["type"] == "registration":
+            self._begin(record)
+        elif record["type"] == "observation" and self._vmap:
+            self._n += 1
+            if not verdict.follows(record, self._vmap):
+                self._faults.append(str(record["case_id"]))
+
+    def _begin(self, registration: Mapping[str, Any]) -> None:
+        if not self._map.is_file():
+            return
+        try:
+            vmap = verdict.load_map(self._map)
+        except SolidGreenError as error:
+            self._found = error
+            return
+        if vmap.sha256 == registration.get("verdict_map_sha256"):
+            self._vmap = vmap
+        else:
+            self._found = Tally((f"{self._map.name} is not the map the run was read by",), 1)
+
+    def tally(self) -> Tally | None:
+        """Return those cases, None where no map was kept.
+
+        :raises SolidGreenError: it cannot be read
+        """
+        if isinstance(self._found, SolidGreenError):
+            raise self._found
+        return Tally(tuple(self._faults), self._n) if self._vmap else self._found
 
 
 def _state(cycle: Mapping[str, Any] | None, run_id: str | None) -> str:

@@ -16,7 +16,7 @@ import os
 import stat
 from array import array
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,6 +59,7 @@ class Ledger:
     """What the records of a run say; built by reading them from the first on, in memory that its cases bound.
 
     :param keep: keep the terminal records as well, in ``observations``; everything else is told without them
+    :param sink: is given each record once it was taken in
     :param pending: attempts of cases that have no terminal record yet, by case id
     :param done: number of terminal records
     :param requests: number of attempts, ``http_429`` of those that met the rate limit
@@ -72,6 +73,7 @@ class Ledger:
 
     path: Path
     keep: bool = True
+    sink: Callable[[Record], object] | None = None
     registration: Record = field(default_factory=dict)
     observations: list[Record] = field(default_factory=list)
     pending: dict[str, list[Record]] = field(default_factory=dict)
@@ -195,6 +197,8 @@ class Ledger:
             self.held_until = until if self.held_until is None else max(until, self.held_until)
         self._take_time(kind, step)
         self.head_sha256 = record["sha256"]
+        if self.sink:
+            self.sink(record)
 
     def _close(self, record: Record) -> None:
         self.done += 1
@@ -221,14 +225,15 @@ class Ledger:
         self.active_s = max(self.active_s, before + (step.at - start).total_seconds())
 
 
-def read(path: Path, *, keep: bool = True) -> Ledger:
+def read(path: Path, *, keep: bool = True, sink: Callable[[Record], object] | None = None) -> Ledger:
     """Return what the whole lines of a ledger say; a torn last line is kept apart in ``torn``.
 
     :param keep: keep the terminal records, which grow with the run
+    :param sink: is given each record as it is read, before anything is known of those that follow
     :raises BadInput: there is no such file, or it cannot be read
     :raises IntegrityError: a byte was changed, a line taken out or put in; the line is named
     """
-    ledger = Ledger(path, keep)
+    ledger = Ledger(path, keep, sink)
     try:
         with _opened(path) as handle:
             for line in handle:
@@ -248,13 +253,13 @@ def read(path: Path, *, keep: bool = True) -> Ledger:
     return ledger
 
 
-def verify(path: Path, *, keep: bool = True) -> Ledger:
+def verify(path: Path, *, keep: bool = True, sink: Callable[[Record], object] | None = None) -> Ledger:
     """Return what a ledger says, given that nothing in it is broken: its chain, its order, its last line.
 
     :raises BadInput: there is no such file, or it cannot be read
     :raises IntegrityError: something is broken; the line is named
     """
-    ledger = read(path, keep=keep)
+    ledger = read(path, keep=keep, sink=sink)
     if ledger.torn or not ledger.registration:
         found = f"{len(ledger.torn)} bytes after the last whole line" if ledger.torn else "no registration"
         raise _tampered(f"{path} line {ledger.lines + 1}", found, "whole lines, the first a registration")
@@ -266,14 +271,14 @@ def in_cycle(end: str) -> str:
     return end if end in ("finished", "early_stop") else "stopped"
 
 
-def closed(path: Path, state: str, *, keep: bool = True) -> Ledger:
+def closed(path: Path, state: str, *, keep: bool = True, sink: Callable[[Record], object] | None = None) -> Ledger:
     """Return what the ledger of a run says that its cycle calls ended: it must be whole and end in the same way.
 
     :param state: the run's state in the cycle: ``finished``, ``early_stop`` or ``stopped``
     :raises IntegrityError: it is gone, broken, or says otherwise
     """
     try:
-        ledger = verify(path, keep=keep)
+        ledger = verify(path, keep=keep, sink=sink)
     except BadInput as error:
         raise _tampered(str(path), f"no record of a run that the cycle calls {state}", "its whole record") from error
     ended = None if ledger.end is None else str(ledger.end.get("state"))

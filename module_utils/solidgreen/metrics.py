@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,51 +16,30 @@ from typing import TYPE_CHECKING, Any
 
 from . import jsonio
 from .clock import parse, stamp
-from .errors import BadInput, IntegrityError
+from .columns import BETWEEN, CHUNK, Rows, encoded, plain, table, to_frame
+from .columns import FIELDS as FIELDS
+from .columns import frame as frame
+from .errors import BadInput, IntegrityError, SolidGreenError
 from .stats import LEVEL, wilson
 from .text import cell
 
 if TYPE_CHECKING:  # pandas costs most of a second; only the verbs that count pay for it
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    #: What everything here counts over: a frame (see ``columns``), what holds one, or rows as dicts.
+    Counted = pd.DataFrame | Rows | Sequence[Mapping[str, Any]]
 
 ROW_SCHEMA = "solidgreen/result/1"
 SUMMARY_SCHEMA = "solidgreen/metrics/1"
 VERDICTS = ("pass", "warn", "reject", "blocked")
 UNKNOWN = "unknown"
+#: Columns of the confusion matrix: what can be seen of a case.
+SEEN = (*VERDICTS, UNKNOWN)
 #: Outcomes that speak of the stack, not of the verdict.
 INFRASTRUCTURE = ("server_error", "transport_error", "malformed", "infra_unavailable")
 EXHAUSTED = ("rate_limited", "quota")
-#: Fields of a row of ``day3_results.jsonl``; those of the old tool first.
-FIELDS = (
-    "case_id",
-    "scenario",
-    "expected_verdict",
-    "actual_verdict",
-    "status",
-    "error",
-    "http_status",
-    "run_id",
-    "run_kind",
-    "ordinal",
-    "comparable",
-    "matched",
-    "outcome",
-    "attempts",
-    "healed_errors",
-    "retries_429",
-    "duration_seconds",
-    "wait_seconds",
-    "started_at",
-    "finished_at",
-    "job_id",
-    "body_sha256",
-    "content_sha256",
-    "verdict_source",
-    "disagreements",
-    "source_type",
-    "language",
-    "parent",
-)
 FAILED_FIELDS = (*FIELDS[:7], "outcome", "attempts", "job_id", "finished_at")
 
 
@@ -82,36 +62,91 @@ def join(records: Iterable[Mapping[str, Any]], labels: Mapping[str, Mapping[str,
     :raises BadInput: a case has no label
     :raises IntegrityError: no registration, or a case was recorded twice
     """
-    records = iter(records)
-    registration = next(records, None)
-    if registration is None or registration.get("type") != "registration":
-        raise IntegrityError(
-            "observations",
-            found="no registration as the first record",
-            need="the run's registration",
-            next_step="restore the run from its snapshot, or invoke go --new-cycle",
-        )
-    rows: dict[str, dict[str, Any]] = {}
-    for record in records:
+    found = Join(labels)
+    rows = [row for row in map(found.row, records) if row is not None]
+    found.require_registration()
+    return rows
+
+
+class Join:
+    """Joins the records of a run with their labels as they come, and keeps the rows by column, with their lines."""
+
+    def __init__(self, labels: Mapping[str, Mapping[str, Any]]) -> None:
+        self._labels = labels
+        self._registration: Mapping[str, Any] = {}
+        self._joined: set[str] = set()
+        self._waiting: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
+        self._lines = io.BytesIO()
+        self._fault: SolidGreenError | None = None
+
+    def row(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the row of the next record, None where it is no observation; see :func:`join` for the errors."""
+        if not self._registration:
+            if record.get("type") == "registration":
+                self._registration = record
+            self.require_registration()
         if record.get("type") != "observation":
-            continue
+            return None
         case = str(record["case_id"])
-        if case in rows:
+        if case in self._joined:
             raise IntegrityError(
-                f"run {registration['run_id']}",
+                f"run {self._registration['run_id']}",
                 found=f"case {case} twice",
                 need="one terminal record a case",
                 next_step="restore the run from its snapshot, or invoke go --new-cycle",
             )
-        if case not in labels:
+        if case not in self._labels:
             raise BadInput(
-                f"labels for run {registration['run_id']}",
+                f"labels for run {self._registration['run_id']}",
                 found=f"no label for case {case}",
                 need="a label for every case that was sent",
                 next_step="judge the run with the labels of its own cycle",
             )
-        rows[case] = _row(registration, record, labels[case])
-    return list(rows.values())
+        self._joined.add(case)
+        return _row(self._registration, record, self._labels[case])
+
+    def require_registration(self) -> None:
+        """Pass when the records began with a registration.
+
+        :raises IntegrityError: they did not
+        """
+        if not self._registration:
+            raise IntegrityError(
+                "observations",
+                found="no registration as the first record",
+                need="the run's registration",
+                next_step="restore the run from its snapshot, or invoke go --new-cycle",
+            )
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Keep the row of the next record; an error waits for :meth:`rows`, when the whole ledger was verified."""
+        try:
+            row = None if self._fault else self.row(record)
+        except SolidGreenError as error:
+            self._fault = error
+            return
+        if row is not None:
+            self._lines.write(jsonio.canonical_plain(row) + b"\n")
+            self._waiting.append(row)
+        if len(self._waiting) >= CHUNK:
+            self._turn()
+
+    def _turn(self) -> None:
+        self._tables.append(encoded(table(self._waiting)))
+        self._waiting.clear()
+
+    def rows(self) -> Rows:
+        """Return all rows that were kept; see :func:`join` for the errors."""
+        if self._fault:
+            raise self._fault
+        self.require_registration()
+        self._turn()
+        return Rows(to_frame(self._tables))
+
+    def lines(self) -> bytes:
+        """Return the rows that were kept as a results file has them."""
+        return self._lines.getvalue()
 
 
 def _row(registration: Mapping[str, Any], record: Mapping[str, Any], label: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,6 +183,7 @@ def _row(registration: Mapping[str, Any], record: Mapping[str, Any], label: Mapp
         "source_type": label.get("source_type", ""),
         "language": label.get("language", ""),
         "parent": label.get("parent", ""),
+        "secrets": record.get("secrets"),
     }
 
 
@@ -163,84 +199,51 @@ def _error(record: Mapping[str, Any]) -> str:
     return f"{outcome}: {said}" if said else outcome
 
 
-def adopt(rows: Iterable[Mapping[str, Any]], source: str) -> list[dict[str, Any]]:
-    """Return rows of any results file, ours or the old tool's, with every field of ours; what is missing is None.
+def answered(counted: pd.DataFrame, verdicts: Sequence[str | None]) -> pd.DataFrame:
+    """Return a run whose last rows, as many as there are *verdicts*, got those; None leaves a row as it is."""
+    import numpy as np
+    import pandas as pd
 
-    :raises BadInput: a row lacks a case id or a usable expected verdict
-    """
-    adopted = []
-    for number, row in enumerate(rows, start=1):
-        expected = str(row.get("expected_verdict") or "").strip().lower()
-        if not row.get("case_id") or expected not in VERDICTS:
-            raise BadInput(
-                f"{source} record {number}",
-                found=f"case_id {row.get('case_id')!r} and expected_verdict {row.get('expected_verdict')!r}",
-                need=f"a case id and one of {', '.join(VERDICTS)}",
-                next_step="judge a day3_results.jsonl",
-            )
-        actual = str(row.get("actual_verdict") or "").strip().lower()
-        comparable = actual in VERDICTS and row.get("comparable") is not False and not row.get("error")
-        full = {field: row.get(field) for field in FIELDS}
-        full |= {
-            "case_id": str(row["case_id"]),
-            "expected_verdict": expected,
-            "actual_verdict": actual if comparable else UNKNOWN,
-            "comparable": comparable,
-            "matched": comparable and actual == expected,
-            "outcome": str(row.get("outcome") or _old_outcome(row, comparable)),
-            "http_status": _number(row.get("http_status")),
-            "started_at": _stamp(row.get("started_at")),
-            "finished_at": _stamp(row.get("finished_at")),
-        }
-        adopted.append(full)
-    return adopted
-
-
-def _number(value: object) -> int | None:
-    text = str(value).strip()
-    return int(text) if text.isdecimal() else None
-
-
-def _stamp(value: object) -> str | None:
-    """Return a time as our stamp, None for what is no time."""
-    try:
-        return stamp(parse(str(value)))
-    except ValueError:
-        return None
-
-
-def _old_outcome(row: Mapping[str, Any], comparable: bool) -> str:
-    status = _number(row.get("http_status"))
-    if comparable:
-        return "answer"
-    known = {429: "rate_limited", 422: "unprocessable", 503: "infra_unavailable", 200: "malformed"}
-    if status is None:
-        return "transport_error"
-    return known.get(status, "server_error" if status >= 500 else "client_error")
+    given = np.array([VERDICTS.index(verdict) if verdict in VERDICTS else -1 for verdict in verdicts], dtype=int)
+    rest, told = len(counted) - len(given), given >= 0
+    expected, actual = _coded(counted["expected_verdict"], VERDICTS), _coded(counted["actual_verdict"], SEEN)
+    outcomes, names = _codes(counted["outcome"])
+    names = [*names, *({"answer"} - {*names})]
+    comparable, status = _flags(counted, "comparable").copy(), _numbers(counted, "http_status").copy()
+    actual[rest:][told], comparable[rest:][told], status[rest:][told] = given[told], True, 200
+    outcomes[rest:][told] = names.index("answer")
+    return counted.assign(
+        actual_verdict=pd.Categorical.from_codes(actual, dtype=pd.CategoricalDtype([*SEEN])),
+        comparable=comparable,
+        matched=comparable & (actual == expected),
+        outcome=pd.Categorical.from_codes(outcomes, dtype=pd.CategoricalDtype(names)),
+        http_status=status,
+    )
 
 
 # --- summary -------------------------------------------------------------------------------------------------------
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], level: float = LEVEL) -> dict[str, Any]:
+def summarise(rows: Counted, level: float = LEVEL) -> dict[str, Any]:
     """Return everything counted over the rows of one run, as plain values; shares are None without data."""
-    import pandas as pd
+    import numpy as np
 
-    ordered = sorted(rows, key=lambda row: str(row["case_id"]))
-    frame = pd.DataFrame(ordered, columns=list(FIELDS))
-    comparable = frame["comparable"].astype(bool)
-    matched = frame["matched"].astype(bool)
-    total, answered, hits = len(frame), int(comparable.sum()), int(matched.sum())
-    confusion = _confusion(frame)
-    critical = frame.loc[(frame["expected_verdict"] == "reject") & (frame["actual_verdict"] == "pass"), "case_id"]
+    counted = frame(rows)
+    comparable, matched = _flags(counted, "comparable"), _flags(counted, "matched")
+    expected, actual = _coded(counted["expected_verdict"], VERDICTS), _coded(counted["actual_verdict"], SEEN)
+    outcome, attempts = _coded(counted["outcome"], EXHAUSTED), _numbers(counted, "attempts")
+    total, answered, hits = len(counted), int(comparable.sum()), int(matched.sum())
+    confusion = _confusion(expected, actual)
+    critical = np.flatnonzero((expected == VERDICTS.index("reject")) & (actual == SEEN.index("pass")))
     rejects, passes = confusion["reject"], confusion["pass"]
     blocked = sum(row["blocked"] for row in confusion.values())
-    started, finished = _moments(frame["started_at"]), _moments(frame["finished_at"])
+    exhausted = int((outcome >= 0).sum())
+    started, finished = _end(counted["started_at"], "min"), _end(counted["finished_at"], "max")
     summary = {
         "schema": SUMMARY_SCHEMA,
-        "run_id": _only(frame["run_id"]),
-        "run_kind": _only(frame["run_kind"]),
-        "ordinal": _only(frame["ordinal"]),
+        "run_id": _only(counted["run_id"]),
+        "run_kind": _only(counted["run_kind"]),
+        "ordinal": _only(counted["ordinal"]),
         "total": total,
         "comparable": answered,
         "comparable_rate": _share(answered, total),
@@ -249,35 +252,85 @@ def summarise(rows: Sequence[Mapping[str, Any]], level: float = LEVEL) -> dict[s
         "accuracy_interval": wilson(hits, answered, level),
         "accuracy_strict": _share(hits, total),
         "critical_false_pass": len(critical),
-        "critical_false_pass_cases": list(critical),
-        "expected_reject_answered": sum(rejects.values()) - rejects[UNKNOWN],
+        "critical_false_pass_cases": sorted(counted["case_id"].iloc[critical].tolist()),
+        "expected_reject_answered": _answered(rejects),
         "pass_recall": _share(passes["pass"], sum(passes.values())),
-        "pass_blocked_ratio": _share(passes["blocked"], sum(passes.values()) - passes[UNKNOWN]),
+        "pass_blocked_ratio": _share(passes["blocked"], _answered(passes)),
         "actual_blocked": blocked,
         "actual_blocked_share": _share(blocked, answered),
-        "http_422": int((frame["http_status"] == 422).sum()),
-        "http_429_exhausted": int(frame["outcome"].isin(EXHAUSTED).sum()),
-        "http_429_exhaustion_rate": _share(int(frame["outcome"].isin(EXHAUSTED).sum()), total),
+        "http_422": int((_numbers(counted, "http_status") == 422).sum()),
+        "http_429_exhausted": exhausted,
+        "http_429_exhaustion_rate": _share(exhausted, total),
         "confusion": confusion,
         "classes": {name: _class(confusion, name) for name in VERDICTS},
-        "by_scenario": _by_scenario(frame),
-        "outcomes": _counts(frame["outcome"]),
-        "error_classes": error_classes(ordered),
-        "verdict_disagreements": _disagreements(ordered),
-        "started_at": min(started) if started else None,
-        "finished_at": max(finished) if finished else None,
-        "duration_minutes": _minutes(min(started), max(finished)) if started and finished else None,
-        "latency_seconds": _latency(frame.loc[comparable, "duration_seconds"]),
+        "blocked_share_by_class": {name: _share(row["blocked"], _answered(row)) for name, row in confusion.items()},
+        "baseline": _baseline(confusion),
+        "by_scenario": _by(counted["scenario"], comparable, matched),
+        "by_source_type": _by(counted["source_type"], comparable, matched),
+        "parents": _parents(counted["parent"][comparable]),
+        "first_try": _figures(attempts == 1, comparable, matched),
+        "retried": _figures(attempts > 1, comparable, matched),
+        "outcomes": _counts(counted["outcome"]),
+        "error_classes": error_classes(counted),
+        "verdict_disagreements": _disagreements(_numbers(counted, "disagreements")),
+        "secrets": _told(_numbers(counted, "secrets")),
+        "started_at": started,
+        "finished_at": finished,
+        "duration_minutes": _minutes(started, finished) if started and finished else None,
+        "latency_seconds": _latency(_numbers(counted, "duration_seconds")[comparable]),
     }
-    plain: dict[str, Any] = jsonio.to_plain(summary)
-    return plain
+    return plain_values(summary)
 
 
-def _confusion(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+def plain_values(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return figures as builtin values, None for what is no number."""
+    values: dict[str, Any] = jsonio.to_plain(summary)
+    return values
+
+
+def _flags(counted: pd.DataFrame, column: str) -> np.ndarray:
+    flags: np.ndarray = counted[column].to_numpy(bool)
+    return flags
+
+
+def _numbers(counted: pd.DataFrame, column: str) -> np.ndarray:
+    """Return the numbers of a column as floats, NaN for what is missing."""
+    numbers: np.ndarray = counted[column].to_numpy(float, na_value=math.nan)
+    return numbers
+
+
+def _codes(values: pd.Series[Any]) -> tuple[np.ndarray, list[str]]:
+    """Return values as places in a list of the different ones, -1 for what is missing."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy("int64"), values.cat.categories.tolist()
+    codes, names = pd.factorize(values)
+    return codes, names.tolist()
+
+
+def _coded(values: pd.Series[Any], names: Sequence[str]) -> np.ndarray:
+    """Return values as places in *names*, -1 for any other."""
+    import numpy as np
+
+    codes, known = _codes(values)
+    places = np.array([*(names.index(name) if name in names else -1 for name in known), -1])
+    found: np.ndarray = places[codes]
+    return found
+
+
+def _confusion(expected: np.ndarray, actual: np.ndarray) -> dict[str, dict[str, int]]:
     """Return expected verdict to actual verdict to count; what is not comparable stands under ``unknown``."""
-    columns = (*VERDICTS, UNKNOWN)
-    counted = frame.value_counts(["expected_verdict", "actual_verdict"]).to_dict()
-    return {row: {column: int(counted.get((row, column), 0)) for column in columns} for row in VERDICTS}
+    import numpy as np
+
+    known = (expected >= 0) & (actual >= 0)
+    cells = np.bincount(expected[known] * len(SEEN) + actual[known], minlength=len(VERDICTS) * len(SEEN))
+    matrix = cells.reshape(len(VERDICTS), len(SEEN)).tolist()
+    return {row: dict(zip(SEEN, counts, strict=True)) for row, counts in zip(VERDICTS, matrix, strict=True)}
+
+
+def _answered(row: Mapping[str, int]) -> int:
+    return sum(row.values()) - row[UNKNOWN]
 
 
 def _class(confusion: Mapping[str, Mapping[str, int]], name: str) -> dict[str, Any]:
@@ -286,7 +339,7 @@ def _class(confusion: Mapping[str, Mapping[str, int]], name: str) -> dict[str, A
     predicted = sum(row[name] for row in confusion.values())
     return {
         "expected": expected,
-        "answered": expected - confusion[name][UNKNOWN],
+        "answered": _answered(confusion[name]),
         "predicted": predicted,
         "matched": hits,
         "recall": _share(hits, expected),
@@ -296,120 +349,231 @@ def _class(confusion: Mapping[str, Mapping[str, int]], name: str) -> dict[str, A
     }
 
 
-def _by_scenario(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    figures = {}
-    for name, group in frame.groupby("scenario", sort=True):
-        answered, hits = int(group["comparable"].astype(bool).sum()), int(group["matched"].astype(bool).sum())
-        figures[str(name)] = {
-            "total": len(group),
-            "comparable": answered,
-            "matched": hits,
-            "accuracy": _share(hits, answered),
-        }
-    return figures
+def _baseline(confusion: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Return the verdict that is expected most among the comparable, and the accuracy of always giving it."""
+    answered = {name: _answered(row) for name, row in confusion.items()}
+    most, total = max(VERDICTS, key=lambda name: answered[name]), sum(answered.values())
+    return {"verdict": most if total else None, "share": _share(answered[most], total)}
+
+
+def _by(values: pd.Series[Any], comparable: np.ndarray, matched: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Return the figures of the rows of each value, by value; rows without one are left out."""
+    import numpy as np
+
+    codes, names = _codes(values)
+    columns = [codes[mask & (codes >= 0)] for mask in (codes >= 0, comparable, matched)]
+    counts = [np.bincount(column, minlength=len(names)).tolist() for column in columns]
+    return {name: _figure(*found) for name, *found in sorted(zip(names, *counts, strict=True)) if found[0]}
+
+
+def _figures(mask: np.ndarray, comparable: np.ndarray, matched: np.ndarray) -> dict[str, Any]:
+    return _figure(int(mask.sum()), int((mask & comparable).sum()), int((mask & matched).sum()))
+
+
+def _figure(total: int, comparable: int, matched: int) -> dict[str, Any]:
+    return {"total": total, "comparable": comparable, "matched": matched, "accuracy": _share(matched, comparable)}
+
+
+def _parents(parents: pd.Series[Any]) -> dict[str, Any]:
+    """Return how many parents the comparable rows are of, and how many parents have how many of them.
+
+    A row that names no parent is left out. A list of sizes would be as long as the run, where each case has its own.
+    """
+    import numpy as np
+
+    codes, names = _codes(parents)
+    members = np.bincount(codes[codes >= 0], minlength=len(names))
+    if "" in names:
+        members[names.index("")] = 0
+    sizes, families = np.unique(members[members > 0], return_counts=True)
+    return {
+        "count": int(families.sum()),
+        "sizes": {str(size): count for size, count in zip(sizes.tolist(), families.tolist(), strict=True)},
+    }
 
 
 def _counts(values: pd.Series[Any]) -> dict[str, int]:
-    return {str(key): int(count) for key, count in sorted(values.value_counts().items(), key=lambda item: str(item[0]))}
+    import numpy as np
+
+    codes, names = _codes(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
+    return {name: count for name, count in sorted(zip(names, counts, strict=True)) if count}
 
 
-def error_classes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def error_classes(rows: Counted) -> dict[str, int]:
     """Return how often each kind of infrastructure error was met, whether it ended its case or a retry healed it."""
+    counted = frame(rows)
     met: Counter[str] = Counter()
-    for row in rows:
-        met.update(row.get("healed_errors") or ())
-        if row["outcome"] in INFRASTRUCTURE:
-            status = row.get("http_status")
-            met[row["outcome"] if status is None else f"{row['outcome']} {status}"] += 1
+    for names, count in _counts(counted["healed_errors"]).items():
+        for name in filter(None, names.split(BETWEEN)):
+            met[name] += count
+    ended = _coded(counted["outcome"], INFRASTRUCTURE)
+    failed = ended >= 0
+    statuses = _numbers(counted, "http_status")[failed].tolist()
+    for (place, status), count in Counter(zip(ended[failed].tolist(), statuses, strict=True)).items():
+        name = INFRASTRUCTURE[place]
+        met[name if math.isnan(status) else f"{name} {status:.0f}"] += count
     return dict(sorted(met.items()))
 
 
-def _disagreements(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _disagreements(apart: np.ndarray) -> dict[str, int]:
     """Return in how many answers the sources of the verdict did not agree, and how many sources stood apart."""
-    apart = [int(row.get("disagreements") or 0) for row in rows]
-    return {"answers": sum(1 for count in apart if count), "sources": sum(apart)}
+    import numpy as np
+
+    found = np.nan_to_num(apart)
+    return {"answers": int(np.count_nonzero(found)), "sources": int(found.sum())}
+
+
+def _told(numbers: np.ndarray) -> int | None:
+    """Return the sum of what rows tell; None where nothing was found and some do not tell."""
+    import numpy as np
+
+    found = int(np.nansum(numbers))
+    return found if found or not np.isnan(numbers).any() else None
 
 
 def _only(values: pd.Series[Any]) -> Any:
-    unique = values.dropna().unique()
-    return unique[0] if len(unique) == 1 else None
+    import numpy as np
+
+    codes, names = _codes(values)
+    known = np.unique(codes[codes >= 0])
+    return names[known[0]] if len(known) == 1 else None
 
 
 def _share(hits: int, n: int) -> float | None:
     return hits / n if n else None
 
 
-def _moments(values: pd.Series[Any]) -> list[str]:
-    return [str(value) for value in values.dropna() if value]
+def _end(moments: pd.Series[Any], which: str) -> str | None:
+    """Return the first (``min``) or last (``max``) of some times as our stamp, None without any."""
+    found = getattr(moments, which)()
+    return None if found != found else stamp(found.to_pydatetime())  # NaT is not itself
 
 
 def _minutes(start: str, end: str) -> float:
     return round((parse(end) - parse(start)).total_seconds() / 60, 4)
 
 
-def _latency(values: pd.Series[Any]) -> dict[str, float] | None:
-    import pandas as pd
+def _latency(values: np.ndarray) -> dict[str, float] | None:
+    import numpy as np
 
-    numbers = pd.to_numeric(values, errors="coerce").dropna()
-    if numbers.empty:
+    known = values[~np.isnan(values)]
+    if not known.size:
         return None
-    return {f"p{int(q * 100)}": round(float(numbers.quantile(q)), 6) for q in (0.5, 0.9, 0.99)} | {
-        "max": round(float(numbers.max()), 6)
-    }
+    names = ("p50", "p90", "p99", "max")
+    found = np.quantile(known, (0.5, 0.9, 0.99, 1.0)).tolist()
+    return {name: round(value, 6) for name, value in zip(names, found, strict=True)}
 
 
 # --- between runs --------------------------------------------------------------------------------------------------
 
 
-def consistency(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return how many cases have the same verdict in both runs, and every flip.
+def consistency(first: Counted, second: Counted) -> dict[str, Any]:
+    """Return how many cases have the same verdict in both runs, and every flip, by case id.
 
     A case that is not comparable in either run, or is missing from one, is a disagreement.
     """
-    before, after = ({str(row["case_id"]): str(row["actual_verdict"]) for row in rows} for rows in (first, second))
-    cases = sorted({*before, *after})
+    import numpy as np
+
+    frames = [_a_row_a_case(frame(rows)) for rows in (first, second)]
+    names, places = _aligned(*(counted["case_id"] for counted in frames))
+    verdicts = []
+    for counted, at in zip(frames, places, strict=True):
+        seen = np.append(_coded(counted["actual_verdict"], VERDICTS), -1)  # the last stands for a case that is missing
+        verdicts.append(seen[at])
+    flipped = np.flatnonzero((verdicts[0] != verdicts[1]) | (verdicts[0] < 0))
+    told = (
+        _at(counted, at[flipped], ("expected_verdict", "scenario", "job_id"))
+        for counted, at in zip(frames, places, strict=True)
+    )
     flips = [
-        {"case_id": case, "first": before.get(case, UNKNOWN), "second": after.get(case, UNKNOWN)}
-        for case in cases
-        if before.get(case, UNKNOWN) != after.get(case, UNKNOWN) or before.get(case, UNKNOWN) == UNKNOWN
+        {
+            "case_id": case,
+            "expected": before[0] or after[0],
+            "scenario": before[1] or after[1],
+            "first": SEEN[was],
+            "second": SEEN[now],
+            "first_job_id": before[2],
+            "second_job_id": after[2],
+        }
+        for case, was, now, before, after in zip(
+            names[flipped].tolist(), *(codes[flipped].tolist() for codes in verdicts), *told, strict=True
+        )
     ]
-    return {"same": len(cases) - len(flips), "total": len(cases), "flips": flips}
+    return {"same": len(names) - len(flips), "total": len(names), "flips": flips}
 
 
-def dependence(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> Tally:
+def _a_row_a_case(counted: pd.DataFrame) -> pd.DataFrame:
+    return counted if counted["case_id"].is_unique else counted.drop_duplicates("case_id", keep="last")
+
+
+def _aligned(first: pd.Series[Any], second: pd.Series[Any]) -> tuple[pd.Index, tuple[np.ndarray, np.ndarray]]:
+    """Return the values that either has, sorted, and where each stands in both; -1 where it does not."""
+    import pandas as pd
+
+    before, after = pd.Index(first), pd.Index(second)
+    names = (before if before.equals(after) else before.union(after, sort=False)).sort_values()
+    return names, (before.get_indexer(names), after.get_indexer(names))
+
+
+def _at(counted: pd.DataFrame, places: np.ndarray, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return the texts of some columns in those places, None for what is missing and for the place -1."""
+    kept = (counted[column].iloc[places].tolist() if len(counted) else [None] * len(places) for column in columns)
+    found = ([text if isinstance(text, str) else None for text in texts] for texts in kept)
+    nothing = (None,) * len(columns)
+    return [row if at >= 0 else nothing for at, row in zip(places.tolist(), zip(*found, strict=True), strict=True)]
+
+
+def dependence(first: Counted, second: Counted) -> Tally:
     """Return the signs that the second run is not a run of its own, among the five that can be looked at.
 
     Looked at are run ids, the cases and their content, times, job ids, and whether answers are replayed byte for byte;
     what a file does not tell is not counted, so that a gate that asks for all five stays inconclusive.
     """
+    import pandas as pd
+
+    frames = [frame(rows) for rows in (first, second)]
     faults: list[str] = []
     looked_at = 0
-    ids = [{row["run_id"] for row in rows if row.get("run_id")} for rows in (first, second)]
+    ids = [{name for name in _counts(counted["run_id"]) if name} for counted in frames]
     if all(ids):
         looked_at += 1
         faults += [f"run id {name} in both" for name in sorted(ids[0] & ids[1])]
-    content = [{str(row["case_id"]): row.get("content_sha256") for row in rows} for rows in (first, second)]
-    if all(content) and all(value for side in content for value in side.values()):
+    if all(len(counted) and _filled(counted["content_sha256"]).all() for counted in frames):
         looked_at += 1
-        differing = sum(1 for case in {*content[0], *content[1]} if content[0].get(case) != content[1].get(case))
+        differing = _differing(*map(_a_row_a_case, frames))
         faults += [f"{differing} cases differ in id or content"] if differing else []
-    ends = [str(row["finished_at"]) for row in first if row.get("finished_at")]
-    starts = [str(row["started_at"]) for row in second if row.get("started_at")]
-    if ends and starts:
+    ended, began = _end(frames[0]["finished_at"], "max"), _end(frames[1]["started_at"], "min")
+    if ended and began:
         looked_at += 1
-        if parse(min(starts)) <= parse(max(ends)):
-            faults.append(f"the second started at {min(starts)}, the first ended at {max(ends)}")
-    jobs = [{str(row["job_id"]): row for row in rows if row.get("job_id")} for rows in (first, second)]
-    if all(jobs):
+        if parse(began) <= parse(ended):
+            faults.append(f"the second started at {began}, the first ended at {ended}")
+    jobs = [counted[_filled(counted["job_id"])].drop_duplicates("job_id", keep="last") for counted in frames]
+    if all(len(side) for side in jobs):
         looked_at += 1
-        shared = sorted(jobs[0].keys() & jobs[1].keys())
-        faults += [f"{len(shared)} job ids in both, the first {shared[0]}"] if shared else []
-        bodies = [{job: row.get("body_sha256") for job, row in side.items()} for side in jobs]
-        if all(any(side.values()) for side in bodies):
+        places = pd.Index(jobs[1]["job_id"]).get_indexer(pd.Index(jobs[0]["job_id"]))
+        shared = jobs[0][places >= 0]
+        faults += [f"{len(shared)} job ids in both, the first {shared['job_id'].min()}"] if len(shared) else []
+        if all(_filled(side["body_sha256"]).any() for side in jobs):
             looked_at += 1
-            replayed = sum(1 for job in shared if bodies[0][job] and bodies[0][job] == bodies[1][job])
+            again = jobs[1]["body_sha256"].iloc[places[places >= 0]].to_numpy() == shared["body_sha256"].to_numpy()
+            replayed = int((again & _filled(shared["body_sha256"])).sum())
             faults += [f"{replayed} answers replayed byte for byte"] if replayed else []
     return Tally(tuple(faults), looked_at)
+
+
+def _filled(texts: pd.Series[Any]) -> np.ndarray:
+    return (texts.notna() & (texts != "")).to_numpy(bool)
+
+
+def _differing(first: pd.DataFrame, second: pd.DataFrame) -> int:
+    """Return how many cases are not in both, or with other documents."""
+    names, (before, after) = _aligned(first["case_id"], second["case_id"])
+    both = (before >= 0) & (after >= 0)
+    same = (
+        first["content_sha256"].iloc[before[both]].to_numpy() == second["content_sha256"].iloc[after[both]].to_numpy()
+    )
+    return len(names) - int(same.sum())
 
 
 def drift(prior: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, float]:
@@ -425,11 +589,26 @@ def drift(prior: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, flo
     return drops
 
 
+def drift_matrix(prior: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return how the share of each actual verdict among an expected one changed, both confusion matrices by row.
+
+    A positive number is a share that grew; None where the class had no case in one of the two.
+    """
+    return {row: _shift(prior["confusion"][row], current["confusion"][row]) for row in VERDICTS}
+
+
+def _shift(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, float | None]:
+    totals = sum(before.values()), sum(after.values())
+    if not all(totals):
+        return dict.fromkeys(SEEN)
+    return {name: round(after[name] / totals[1] - before[name] / totals[0], 12) for name in SEEN}
+
+
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
 def rate_limit_stats(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Counted,
     pacing: Mapping[str, Any] | None = None,
     pace: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -437,41 +616,44 @@ def rate_limit_stats(
 
     :param pace: the latest record of what the run kept below, None where no limit showed itself
     """
-    waits = [float(row.get("wait_seconds") or 0) for row in rows]
-    requests = sum(int(row.get("attempts") or 0) for row in rows)
-    limited = sum(int(row.get("retries_429") or 0) for row in rows)
-    exhausted = sum(1 for row in rows if row.get("outcome") in EXHAUSTED)
-    plain: dict[str, Any] = jsonio.to_plain(
+    import numpy as np
+
+    counted = frame(rows)
+    waits, requests, limited = (
+        np.nan_to_num(_numbers(counted, column)) for column in ("wait_seconds", "attempts", "retries_429")
+    )
+    exhausted = int((_coded(counted["outcome"], EXHAUSTED) >= 0).sum())
+    return plain_values(
         {
             "schema": "solidgreen/rate_limit/1",
-            "total_requests": requests,
-            "http_429": limited,
-            "http_429_rate": _share(limited, requests),
-            "cases_with_429": sum(1 for row in rows if row.get("retries_429")),
+            "total_requests": int(requests.sum()),
+            "http_429": int(limited.sum()),
+            "http_429_rate": _share(int(limited.sum()), int(requests.sum())),
+            "cases_with_429": int(np.count_nonzero(limited)),
             "exhausted": exhausted,
-            "exhaustion_rate": _share(exhausted, len(rows)),
-            "total_wait_seconds": round(sum(sorted(waits)), 6),
-            "max_wait_seconds": max(waits, default=0.0),
+            "exhaustion_rate": _share(exhausted, len(counted)),
+            "total_wait_seconds": round(math.fsum(waits), 6),  # exact, so that the order of the rows cannot show
+            "max_wait_seconds": float(waits.max(initial=0.0)),
             "pacing": dict(pacing or {}),
             "rate_limit": {key: pace[key] for key in ("limit", "source", "certain")} if pace else None,
         }
     )
-    return plain
 
 
 def confusion_csv(summary: Mapping[str, Any]) -> str:
     """Return the confusion matrix with the header old consumers read."""
-    columns = (*VERDICTS, UNKNOWN)
-    lines = [",".join(("expected\\actual", *columns))]
-    lines += [",".join((row, *(str(summary["confusion"][row][column]) for column in columns))) for row in VERDICTS]
+    lines = [",".join(("expected\\actual", *SEEN))]
+    lines += [",".join((row, *(str(summary["confusion"][row][column]) for column in SEEN))) for row in VERDICTS]
     return "\n".join(lines) + "\n"
 
 
-def failed_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def failed_csv(rows: Counted) -> str:
     """Return every case that was not answered as expected, by case id; no cell is a formula."""
+    counted = frame(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(FAILED_FIELDS)
-    for row in sorted((row for row in rows if not row["matched"]), key=lambda row: str(row["case_id"])):
-        writer.writerow(["" if row.get(field) is None else cell(row[field]) for field in FAILED_FIELDS])
+    failed = plain(counted.loc[~_flags(counted, "matched"), list(FAILED_FIELDS)])
+    for row in sorted(failed, key=lambda row: [str(value) for value in row.values()]):
+        writer.writerow(["" if value is None else cell(value) for value in row.values()])
     return out.getvalue()

@@ -87,6 +87,7 @@ def observation(
         "response_keys": None if answer is None else verdict.key_names(answer, vmap),
         "error_code": exchange.error_code,
         "error_detail": None if case.contains_pii else exchange.error_detail,
+        "secrets": exchange.secrets,
         "verdict": reading.verdict,
         "verdict_source": reading.source,
         "verdict_sources": dict(reading.sources),

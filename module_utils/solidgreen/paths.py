@@ -29,6 +29,11 @@ class DataRoot:
         return self.root / "results"
 
     @property
+    def waivers(self) -> Path:
+        """One file a waiver."""
+        return self.root / "waivers"
+
+    @property
     def restore_points(self) -> Path:
         """One folder a restore point, with its own manifest; 0700, it holds the environment file."""
         return self.root / "restore_points"
@@ -46,6 +51,10 @@ class DataRoot:
     def phase(self, number: int) -> Path:
         """Verdict file of a phase."""
         return self.phases / f"phase{number}.json"
+
+    def triage(self, number: int) -> Path:
+        """Likely causes of a phase that did not pass."""
+        return self.phases / f"phase{number}.triage.json"
 
     def journal(self, number: int) -> Path:
         """Checks of a phase while it runs, one a line."""
@@ -74,6 +83,11 @@ class DataRoot:
     def labels(self) -> Path:
         """Labels, read only after the observations are on disk."""
         return self.qualified / "labels.json"
+
+    @property
+    def verdict_map(self) -> Path:
+        """The map the verdicts of the cycle are read by, as it was registered."""
+        return self.qualified / "verdict_map.yml"
 
     @property
     def smoke_selection(self) -> Path:

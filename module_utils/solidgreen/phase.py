@@ -93,6 +93,8 @@ def reset(root: DataRoot, first: int, *, clock: Clock) -> list[int]:
         aside.mkdir(parents=True, exist_ok=True)
         for number in gone:
             root.phase(number).replace(aside / root.phase(number).name)
+            if root.triage(number).exists():
+                root.triage(number).replace(aside / root.triage(number).name)
     return gone
 
 
@@ -141,6 +143,8 @@ def begin(root: DataRoot, number: int, *, fresh: bool = False) -> bool:
     journal = root.journal(number)
     stale = journal.exists()
     jsonio.write_bytes(journal, b"")
+    if not fresh:
+        root.triage(number).unlink(missing_ok=True)
     if root.phase(number).exists() and not fresh:
         root.phase(number).replace(_aside(root, number))
     return stale

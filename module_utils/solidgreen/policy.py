@@ -6,23 +6,46 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 from . import jsonio
 from .errors import BadInput
+from .stats import wilson
+from .yamlfile import line_of, read, scalars
 
 OPERATORS = (">=", ">", "<=", "<", "==")
 SEVERITIES = ("advisory", "review", "hard")
+#: Sections of numbers beside the gates and the phases.
+SECTIONS = ("dataset", "smoke", "pacing", "confidence", "qualification", "dependence", "power", "freshness")
 #: Digest of what the shipped policy/day3.yml says, whatever its comments: an edited file cannot pass for it.
-SHIPPED = "b0125f1262925fa662a703ed8461e07c3bd19b17bbe45c7b02cc60e5f59aacf8"
+SHIPPED = "40657d9a253f4cb4b91b2689a1f66ac2b576f2c300f4460f245da77116973872"
 
-#: Every phase reads the policy; the parser in C does it in a tenth of the time, where PyYAML was built with it.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Expected verdict whose cases a metric is counted over, None for all cases; metrics that are counted otherwise are not
+#: here, and nothing is known of what they can reach.
+SHARES: Mapping[str, str | None] = {
+    "comparable": None,
+    "accuracy": None,
+    "accuracy_strict": None,
+    "accuracy_lower": None,
+    "pass_recall": "pass",
+    "pass_blocked": "pass",
+    "http_429_exhaustion": None,
+    "blocked_share": None,
+    "consistency": None,
+}
+COUNTS: Mapping[str, str | None] = {
+    "critical_false_pass": "reject",
+    "http_422": None,
+    "new_errors": None,
+    "secrets": None,
+    "flips": None,
+}
+BOUNDS = ("accuracy_lower",)
+
+_REPAIR = "correct the line, or take the shipped policy/day3.yml"
 
 
 @dataclass(frozen=True)
@@ -49,6 +72,22 @@ class GateSpec:
     def key(self) -> tuple[str, str]:
         """What names the gate within the policy."""
         return self.scope, self.id
+
+    @property
+    def waivable(self) -> bool:
+        """Whether a signed waiver may carry it: what bears on a decision and is about quality, never about trust."""
+        return self.group == "quality" and self.severity != "advisory"
+
+    def holds(self, value: Fraction | float) -> bool:
+        """Tell whether *value* meets the threshold; fractions are compared exactly."""
+        limit = self.threshold if isinstance(value, Fraction) else float(self.threshold)
+        return {
+            ">=": value >= limit,
+            ">": value > limit,
+            "<=": value <= limit,
+            "<": value < limit,
+            "==": value == limit,
+        }[self.operator]
 
 
 @dataclass(frozen=True)
@@ -88,13 +127,17 @@ class PhaseSpec:
 
 @dataclass(frozen=True)
 class Policy:
-    """The plan's numbers; ``data`` is the document as written, for the sections other parts read."""
+    """The plan's numbers; ``data`` is the document as written, for the sections other parts read.
+
+    ``approvers`` is the file beside it that lists whose signature may carry a failed gate.
+    """
 
     sha256: str
     data: Mapping[str, Any]
     level: float
     phases: tuple[PhaseSpec, ...]
     gates: tuple[GateSpec, ...]
+    approvers: Path
 
     @property
     def dataset(self) -> Mapping[str, Any]:
@@ -118,6 +161,11 @@ class Policy:
     def classes(self) -> tuple[str, ...]:
         """Expected verdicts that the data set must hold, in the order of the policy."""
         return tuple(dict.fromkeys(entry["expected"] for entry in self.dataset["scenarios"].values()))
+
+    @property
+    def correlation(self) -> float:
+        """Correlation of the outcomes of cases that were made from one parent."""
+        return float(self.data["dependence"]["intra_parent_correlation"])
 
     def expiry_minutes(self, phase: int) -> float:
         """Return how long a pass of the phase holds."""
@@ -143,37 +191,16 @@ def load(path: Path, schema_path: Path) -> Policy:
     :raises BadInput: the file is missing, is no YAML, has a key twice, breaks the schema or contradicts itself; the
         line is named
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"policy {path}", found=error.strerror or "no file", need="a policy file", next_step="correct its path"
-        ) from error
-    try:
-        node = yaml.compose(raw, Loader=LOADER)
-        data = yaml.load(raw, Loader=LOADER)  # noqa: S506 - a safe loader, in C or in Python
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise _bad(path, line, f"{error.problem or 'text'}", "YAML") from error
-    except yaml.YAMLError as error:
-        raise _bad(path, 1, "bytes that are no text", "YAML in UTF-8") from error
-    for steps, value in _walk(data):
-        if isinstance(value, float) and not isfinite(value):
-            raise _bad(path, _line(node, steps), str(value), "a finite number")
-    for line, key in _duplicates(node):
-        raise _bad(path, line, f"the key {key!r} twice", "each key once")
-    schema = jsonio.read_json(schema_path)
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(data), key=lambda e: [str(p) for p in e.path])
-    if errors:
-        line, found = _locate(node, errors[0])
-        raise _bad(path, line, found, f"what {schema_path.name} allows")
+    document = read(path, schema_path, noun="policy", repair=_REPAIR)
+    data, node = document.data, document.node
     _consistent(path, node, data)
     return Policy(
-        sha256=jsonio.sha256_bytes(raw),
+        sha256=document.sha256,
         data=data,
         level=float(data["confidence"]["level"]),
         phases=tuple(_phase(entry) for entry in data["phases"]),
         gates=tuple(_gate(entry) for entry in data["gates"]),
+        approvers=path.with_name("approvers"),
     )
 
 
@@ -235,7 +262,7 @@ def _evidence(phase: PhaseSpec) -> dict[str, bool]:
 
 
 def _sections(policy: Policy, shipped: Policy) -> Iterator[Deviation]:
-    for section in ("dataset", "smoke", "pacing", "confidence", "freshness"):
+    for section in SECTIONS:
         before, after = _leaves(shipped.data[section]), _leaves(policy.data[section])
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):
@@ -266,7 +293,7 @@ def _gate_deviations(name: str, mine: GateSpec, plan: GateSpec) -> Iterator[Devi
 
 
 def _leaves(section: Any) -> dict[str, Any]:
-    return {".".join(str(step) for step in steps): value for steps, value in _walk(section)}
+    return {".".join(str(step) for step in steps): value for steps, value in scalars(section)}
 
 
 def _gate(entry: Mapping[str, Any]) -> GateSpec:
@@ -301,62 +328,9 @@ def _bad(path: Path, line: int, found: str, need: str) -> BadInput:
         f"policy {path} line {line}",
         found=found,
         need=need,
-        next_step="correct the line, or take the shipped policy/day3.yml",
+        next_step=_REPAIR,
         line=line,
     )
-
-
-def _walk(value: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield every scalar of the document with the steps that lead to it."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _walk(item, (*steps, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _walk(item, (*steps, index))
-    else:
-        yield steps, value
-
-
-def _duplicates(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, str(key.value)
-            seen.add(key.value)
-            yield from _duplicates(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _duplicates(value)
-
-
-def _line(node: yaml.Node | None, steps: tuple[Any, ...]) -> int:
-    """Return the line of the value that *steps* lead to, or of the last of them that exists."""
-    line = node.start_mark.line + 1 if node else 1
-    for step in steps:
-        child: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(step):
-                    line, child = key.start_mark.line + 1, value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            child = node.value[step]
-            line = child.start_mark.line + 1
-        node = child
-    return line
-
-
-def _locate(node: yaml.Node | None, error: jsonschema.ValidationError) -> tuple[int, str]:
-    """Return line and description of a schema error; an unknown key is named at its own line."""
-    steps = tuple(error.absolute_path)
-    where = ".".join(str(step) for step in steps) or "the document"
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        known = error.schema.get("properties", {}) if isinstance(error.schema, Mapping) else {}
-        unknown = [key for key in error.instance if key not in known]
-        if unknown:
-            return _line(node, (*steps, unknown[0])), f"the unknown key {unknown[0]!r} in {where}"
-    return _line(node, steps), f"{where}: {error.message[:200]}"
 
 
 def _consistent(path: Path, node: yaml.Node | None, data: Mapping[str, Any]) -> None:
@@ -364,21 +338,21 @@ def _consistent(path: Path, node: yaml.Node | None, data: Mapping[str, Any]) -> 
     scenarios, strata = data["dataset"]["scenarios"], data["smoke"]["strata"]
     total = sum(entry["count"] for entry in scenarios.values())
     if total != data["dataset"]["cases"]:
-        line = _line(node, ("dataset", "cases"))
+        line = line_of(node, ("dataset", "cases"))
         raise _bad(path, line, f"{data['dataset']['cases']} cases", f"{total}, the sum of the scenarios")
     if sum(strata.values()) != data["smoke"]["size"]:
-        line = _line(node, ("smoke", "size"))
+        line = line_of(node, ("smoke", "size"))
         raise _bad(path, line, f"{data['smoke']['size']} cases", f"{sum(strata.values())}, the sum of the strata")
     for name, count in strata.items():
         available = scenarios.get(name, {"count": 0})["count"]
         if count > available:
-            line = _line(node, ("smoke", "strata", name))
+            line = line_of(node, ("smoke", "strata", name))
             raise _bad(path, line, f"{count} cases of {name}", f"at most {available}, what the data set has")
     if [entry["number"] for entry in data["phases"]] != [0, 1, 2, 3, 4, 5]:
-        raise _bad(path, _line(node, ("phases",)), "phases out of order", "0 to 5 in their order")
+        raise _bad(path, line_of(node, ("phases",)), "phases out of order", "0 to 5 in their order")
     seen: dict[tuple[str, str], int] = {}
     for index, gate in enumerate(data["gates"]):
-        line = _line(node, ("gates", index))
+        line = line_of(node, ("gates", index))
         # A run is judged by the gates of its kind and by those of every run: one name must mean one gate there.
         scopes = ("smoke", "full", "pair") if gate["scope"] == "run" else (gate["scope"],)
         for scope in scopes:
@@ -390,3 +364,54 @@ def _consistent(path: Path, node: yaml.Node | None, data: Mapping[str, Any]) -> 
             raise _bad(path, line, f"gate {gate['id']} with == {gate['threshold']}", "== with 0 only")
         if (gate.get("phase") is None) != (gate["scope"] == "run"):
             raise _bad(path, line, f"gate {gate['id']} with scope {gate['scope']}", "a phase unless the scope is run")
+        _reachable(path, node, index, data)
+
+
+def _reachable(path: Path, node: yaml.Node | None, index: int, data: Mapping[str, Any]) -> None:
+    """Refuse a gate that no run of the data set can pass, that none can fail, or that too few cases ever judge."""
+    entry = data["gates"][index]
+    gate = _gate(entry)
+    for kind in ("smoke", "full") if gate.scope == "run" else ("full",) if gate.scope == "full" else ("smoke",):
+        cases = _cases(gate.metric, kind, data)
+        if cases is None:
+            continue
+        if gate.min_n > cases:
+            line = line_of(node, ("gates", index, "min_n"))
+            raise _bad(path, line, f"gate {gate.id} with min_n {gate.min_n}", f"at most {cases}, what a {kind} run has")
+        if gate.metric not in SHARES:
+            continue
+        line = line_of(node, ("gates", index, "threshold"))
+        none, all_ = (_reached(gate, hits, cases, data["confidence"]["level"]) for hits in (0, cases))
+        said = f"gate {gate.id} with {gate.operator} {gate.threshold_text}"
+        if not gate.holds(none) and not gate.holds(all_):
+            rising = gate.operator in (">=", ">")
+            best = f"{cases} of {cases} reach {float(all_):.4f}" if rising else f"0 of {cases} is {float(none):.4f}"
+            raise _bad(path, line, said, f"a threshold that {cases} cases can reach ({best})")
+        if gate.holds(none) and gate.holds(all_):
+            raise _bad(path, line, said, f"a threshold that some result of {cases} cases misses")
+
+
+def _cases(metric: str, kind: str, data: Mapping[str, Any]) -> int | None:
+    """Return how many cases of a run of that kind a metric is counted over, None where that is not known."""
+    scenarios = data["dataset"]["scenarios"]
+    sizes = data["smoke"]["strata"] if kind == "smoke" else {name: s["count"] for name, s in scenarios.items()}
+    per_class: dict[str, int] = {}
+    for name, size in sizes.items():
+        verdict = scenarios[name]["expected"] if name in scenarios else ""
+        per_class[verdict] = per_class.get(verdict, 0) + size
+    if metric == "classes_missing":
+        return len({scenario["expected"] for scenario in scenarios.values()})
+    if metric == "blocked_share_by_class":
+        return max((size for verdict, size in per_class.items() if verdict != "blocked"), default=0)
+    if metric not in SHARES and metric not in COUNTS:
+        return None
+    verdict = {**SHARES, **COUNTS}[metric]
+    return sum(per_class.values()) if verdict is None else per_class.get(verdict, 0)
+
+
+def _reached(gate: GateSpec, hits: int, cases: int, level: float) -> Fraction | float:
+    """Return what the gate would compare for so many hits of all cases."""
+    if gate.metric in BOUNDS:
+        interval = wilson(hits, cases, level)
+        return interval.lower if interval else 0.0
+    return Fraction(hits, cases) if cases else Fraction(0)

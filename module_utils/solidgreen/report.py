@@ -25,6 +25,7 @@ from .paths import OBSERVATIONS, DataRoot
 from .policy import Box, PhaseSpec, Policy
 from .shards import FOLDER as SHARDS
 from .text import markdown, plural, visible
+from .waivers import Waiver
 
 MANIFEST_SCHEMA = "solidgreen/evidence/1"
 WORDS = {"pass": "pass", "fail": "FAIL", "not believed": "NOT BELIEVED"}
@@ -161,6 +162,8 @@ def signoff(picture: Picture) -> str:
     ]
     lines += _listed("Why", decision["reasons"], "")
     lines += _listed("Deviations from the plan", decision["deviations"], "None.")
+    lines += _listed("Waivers", _waivers(picture), "")
+    lines += _listed("Remarks beyond the plan", _remarks(picture), "")
     lines += ["## Phases", "", "| phase | state | checks | owners |", "|---|---|---|---|"]
     for phase in picture.policy.phases:
         state, checks = picture.state(phase.number), picture.checks(phase.number)
@@ -199,9 +202,10 @@ def _run_section(picture: Picture, label: str) -> list[str]:
     lines = [f"## {TITLES[label]}: gates", "", f"Run {markdown(file['run_id'])}", ""]
     lines += ["| gate | outcome | seen | needed | n | interval | what would change it | plan |", "|" + "---|" * 8]
     lines += [
-        _row([g.name, _outcome(g), g.seen, g.needed, g.n, interval_text(g), g.counterfactual, g.source])
+        _row([g.name, _outcome(g), g.seen, g.needed, g.n, interval_text(g), _turns(g), g.source])
         for g in picture.results(label)
     ]
+    lines += ["", _power(file)]
     summary = picture.summaries.get(label)
     if summary:
         columns = (*VERDICTS, UNKNOWN)
@@ -220,7 +224,35 @@ def interval_text(result: gates.GateResult) -> str:
     """Return the interval of a gate, empty where it has none."""
     if result.interval is None:
         return ""
-    return f"{result.interval.lower:.3f} to {result.interval.upper:.3f}"
+    span = f"{result.interval.lower:.3f} to {result.interval.upper:.3f}"
+    return span if result.interval.sides == 2 else f"up to {result.interval.upper:.3f}"
+
+
+def _turns(result: gates.GateResult) -> str:
+    """Return what would change the gate's outcome, what a zero leaves possible, and by whom it is carried."""
+    return "; ".join(text for text in (result.counterfactual, result.exposure, result.waiver) if text)
+
+
+def _power(file: Mapping[str, Any]) -> str:
+    """Return how likely a system of each true accuracy meets the gates over the agreement of that run."""
+    chances = ", ".join(f"{accuracy}: {chance:.1%}" for accuracy, chance in sorted(file["power"].items()))
+    return f"Chance to meet the gates over the agreement, by true accuracy: {chances}."
+
+
+def _remarks(picture: Picture) -> list[str]:
+    """Return what gates beyond the plan have to say; nothing depends on it."""
+    return [
+        f"{result.title}: {result.name} is {result.seen}, good is {result.needed}. Next: {result.next_step}"
+        for label in sorted(picture.gate_files, key=list(TITLES).index)
+        for result in picture.results(label)
+        if result.fired and result.beyond
+    ]
+
+
+def _waivers(picture: Picture) -> list[str]:
+    """Return every waiver that names a gate of the runs, in force or not, each once."""
+    found = [Waiver(**entry).said() for label in picture.gate_files for entry in picture.gate_files[label]["waivers"]]
+    return list(dict.fromkeys(found))
 
 
 def _history(cycle: Mapping[str, Any] | None) -> list[str]:
@@ -271,7 +303,8 @@ dt{font-weight:600}dd{margin:0 0 .4rem 1rem;overflow-wrap:anywhere}
 <dt>Target</dt><dd>{{ target }}</dd>
 <dt>Cycle</dt><dd>{{ decision.cycle_id }}, {{ decision.at }}</dd>
 </dl>
-{% for title, items in (("Why", decision.reasons), ("Deviations from the plan", decision.deviations)) if items %}
+{% for title, items in (("Why", decision.reasons), ("Deviations from the plan", decision.deviations),
+                        ("Waivers", waivers), ("Remarks beyond the plan", remarks)) if items %}
 <h2>{{ title }}</h2>
 <ul>{% for item in items %}<li>{{ item }}</li>{% endfor %}</ul>
 {% endfor %}
@@ -286,9 +319,10 @@ dt{font-weight:600}dd{margin:0 0 .4rem 1rem;overflow-wrap:anywhere}
 <tr><th scope="row" title="{{ gate.name }}">{{ gate.title }}</th>
 <td class="{{ gate.status.value }}">{{ gate.outcome }}</td>
 <td>{{ gate.seen }}</td><td>{{ gate.needed }}</td><td class="n">{{ gate.n }}</td><td>{{ gate.interval }}</td>
-<td>{{ gate.counterfactual }}</td><td>{{ gate.source }}</td></tr>
+<td>{{ gate.turns }}</td><td>{{ gate.source }}</td></tr>
 {% endfor %}
 </tbody></table></div>
+<p>{{ run.power }}</p>
 {% if run.confusion %}
 <table><caption>{{ run.title }}: expected (rows) against actual verdicts</caption>
 <thead><tr><td></td>{% for name in columns %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
@@ -334,13 +368,14 @@ def html(picture: Picture) -> str:
                 "needed": result.needed,
                 "n": result.n,
                 "interval": interval_text(result),
-                "counterfactual": result.counterfactual,
+                "turns": _turns(result),
                 "source": result.source,
             }
             for result in picture.results(label)
         ]
         pairs = [(name, confusion[name]) for name in VERDICTS] if confusion else []
-        runs.append({"title": TITLES[label], "gates": rows, "confusion": pairs})
+        power = _power(picture.gate_files[label])
+        runs.append({"title": TITLES[label], "gates": rows, "confusion": pairs, "power": power})
     phases = [
         {
             "number": phase.number,
@@ -359,6 +394,8 @@ def html(picture: Picture) -> str:
         phases=phases,
         columns=(*VERDICTS, UNKNOWN),
         linked=_linked(picture),
+        waivers=_waivers(picture),
+        remarks=_remarks(picture),
     )
 
 
@@ -418,8 +455,13 @@ def evidence_files(root: DataRoot, picture: Picture, plan: Path | None) -> Itera
     for number, doc in sorted(picture.phases.items()):
         if doc:
             yield f"phases/phase{number}.json", root.phase(number), "phase verdict"
-    for name in (root.cases.name, root.labels.name, root.smoke_selection.name, root.qualification.name):
-        yield f"qualified/{name}", root.qualified / name, "data set"
+        if root.triage(number).is_file():
+            yield f"phases/{root.triage(number).name}", root.triage(number), "likely causes"
+    for path in (root.cases, root.labels, root.smoke_selection, root.qualification):
+        yield f"qualified/{path.name}", path, "data set"
+    yield f"qualified/{root.verdict_map.name}", root.verdict_map, "verdict map"
+    for path in sorted(root.waivers.glob("*.yml")):
+        yield f"{root.waivers.name}/{path.name}", path, "waiver"
     for label in sorted(picture.gate_files, key=list(TITLES).index):
         run_id = str(picture.gate_files[label]["run_id"])
         for name, role in (

@@ -1,86 +1,45 @@
-"""Says why answers look wrong: what the observations of a run show when their verdicts do not differ.
+"""The triage of a phase: what is at hand about it, the likely causes beside its verdict, and the checks of phase 2.
 
-It reads records only, never a label: whether everything was blocked, whether documents were recognised and read, what
-kept an answer from being one.
+It changes no verdict. Nothing here sees a label.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from . import fields
+from . import cycle as cycles
+from . import jsonio, ledger, symptoms
+from .causes import Causes
 from .check import Check, Status
+from .diagnosis import NAMED, OWNER, Diagnosis, Evidence, Finding, Log, Run, again, diagnose
+from .errors import SolidGreenError
+from .freeze import Command
+from .logs import Text
+from .paths import OBSERVATIONS, DataRoot
+from .policy import Policy
+from .symptoms import Record
 from .verdict import UNKNOWN
 
-OWNER = "Platform/API Lead"
-DATA_OWNER = "Data/Model Lead"
-#: Extraction states that mean nothing was read, and document types that mean nothing was recognised.
-_UNREAD = {"", "empty", "failed", "error", "pending", "none"}
-_UNRECOGNISED = {"", "unknown", "other", "unclassified", "none"}
-_RESULT = "structured_result"
-_LC = ("letter_of_credit", "lc", "mt700")
+SCHEMA = "solidgreen/triage/1"
+#: Which runs a phase has.
+RUNS = {2: "probe", 3: "smoke", 4: "full"}
+_UNHEALTHY = re.compile(r"(?i)container (?P<container>[\w.-]+) is unhealthy")
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """What the answers of a run show, counted, with the likeliest cause, the way on and whose way it is."""
-
-    facts: Mapping[str, Any]
-    cause: str
-    next_step: str
-    owner: str
+# --- the checks of phase 2 -----------------------------------------------------------------------------------------
 
 
-def diagnose(observations: Sequence[Mapping[str, Any]]) -> Diagnosis:
-    """Return what the answers show: keys, extraction, severities, LC detection, documents, errors."""
-    answers = [record for record in observations if record["outcome"] == "answer"]
-    kept = [record["response"] for record in answers if record.get("values_kept", True) and record["response"]]
-    documents = [document for response in kept for document in _documents(response)]
-    facts: dict[str, Any] = {
-        "observations": len(observations),
-        "answers": len(answers),
-        "verdicts": _counted(record["verdict"] for record in answers),
-        "outcomes": _counted(record["outcome"] for record in observations),
-        "errors": _counted(
-            record["error_code"] or record["error_detail"] for record in observations if record["outcome"] != "answer"
-        ),
-        "keys": {
-            path: sorted({name for record in answers for name in (record["response_keys"] or {}).get(path, [])})
-            for path in sorted({path for record in answers for path in record["response_keys"] or {}})
-        },
-        "block_reasons": _counted(_block_reason(response) for response in kept),
-        "missing_critical": _counted(
-            name
-            for response in kept
-            for name in fields.lookup(response, f"{_RESULT}.gate_result.missing_critical") or []
-        ),
-        "completeness": _counted(
-            fields.lookup(response, f"{_RESULT}.extraction_summary.completeness") for response in kept
-        ),
-        "severities": _counted(
-            issue.get("severity") for response in kept for issue in fields.lookup(response, f"{_RESULT}.issues") or []
-        ),
-        "rules": _counted(
-            issue.get("rule") or issue.get("code") or issue.get("id")
-            for response in kept
-            for issue in fields.lookup(response, f"{_RESULT}.issues") or []
-        ),
-        "document_types": _counted(document.get("document_type") or document.get("type") for document in documents),
-        "extraction_states": _counted(document.get("extraction_status") for document in documents),
-        "lc_detected": sum(any(_is_lc(document) for document in _documents(response)) for response in kept),
-        "answers_with_documents": sum(bool(_documents(response)) for response in kept),
-        "answers_with_reading": sum(any(_was_read(document) for document in _documents(response)) for response in kept),
-        "answers_looked_into": len(kept),
-    }
-    return Diagnosis(facts, *_likeliest(facts))
+def checks(diagnosis: Diagnosis, *, owner: str = OWNER, problem: str = "") -> list[Check]:
+    """Return the checks of phase 2 over probe cases: not all blocked, documents read, verdicts readable.
 
-
-def checks(observations: Sequence[Mapping[str, Any]], *, owner: str = OWNER) -> list[Check]:
-    """Return the checks of phase 2 over probe cases: not all blocked, documents read, verdicts readable."""
-    diagnosis = diagnose(observations)
+    :param problem: why no cause could be looked for; the checks hold without one
+    """
+    if problem:
+        diagnosis = replace(diagnosis, unexplained=f"no cause was looked for, {problem}")
     return [
         _answered(diagnosis, owner),
         _not_uniformly_blocked(diagnosis, owner),
@@ -126,7 +85,7 @@ def _not_uniformly_blocked(diagnosis: Diagnosis, owner: str) -> Check:
 
 def _reading_proven(diagnosis: Diagnosis, owner: str) -> Check:
     read, looked = diagnosis.facts["answers_with_reading"], diagnosis.facts["answers_looked_into"]
-    types = [name for name in diagnosis.facts["document_types"] if name.casefold() not in _UNRECOGNISED]
+    types = [name for name in diagnosis.facts["document_types"] if name.casefold() not in symptoms.UNRECOGNISED]
     # Two types, because a reader that calls everything a letter of credit has recognised nothing.
     proven = read > 0 and len(types) >= 2
     status = Status.PASS if proven else Status.FAIL if looked else Status.INCONCLUSIVE
@@ -160,52 +119,124 @@ def _verdicts_readable(diagnosis: Diagnosis, owner: str) -> Check:
     )
 
 
-def _likeliest(facts: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return cause, next step and owner of the first pattern that fits, from the outside of an answer inwards."""
-    looked, reasons = facts["answers_looked_into"], facts["block_reasons"]
-    top_error = next(iter(facts["errors"]), "")
-    top_reason = next(iter(reasons), "")
-    logs = "look at the last 120 lines of the API's log"
-    if not facts["answers"]:
-        return f"no answer at all ({top_error or 'nothing was sent'})", f"{logs}, then invoke phase --only 1", OWNER
-    if not looked:
-        return "answers whose values may not be kept", "probe with cases that hold no personal data", DATA_OWNER
-    if not facts["lc_detected"]:
-        step = "check the roles and names of policy/request_template.yml against what the API accepts"
-        return f"no letter of credit recognised in {looked} of {looked} answers", step, DATA_OWNER
-    if not facts["answers_with_reading"]:
-        step = f"check the OCR configuration, {logs}"
-        return f"documents recognised but none read ({top_reason or 'no reason stated'})", step, OWNER
-    if reasons:
-        missing = ", ".join(list(facts["missing_critical"])[:3])
-        cause = f"blocked for {top_reason}" + (f", missing {missing}" if missing else "")
-        return cause, "check the LC documents of the probe cases, else invoke rollback --point R2", DATA_OWNER
-    return "no reason stated in the answers", f"{logs}, else invoke rollback --point R2", OWNER
+# --- the triage of a phase -----------------------------------------------------------------------------------------
 
 
-def _documents(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = fields.lookup(response, f"{_RESULT}.documents_structured") or response.get("detected_documents") or []
-    return [document for document in found if isinstance(document, Mapping)]
+@dataclass(frozen=True)
+class Ledger:
+    """The terminal records of a run on disk: read whenever they are looked through, never kept."""
+
+    path: Path
+    lines: int
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the terminal records of the lines whose chain was followed."""
+        for number, record in enumerate(jsonio.read_jsonl(self.path), start=1):
+            if number > self.lines:
+                return
+            if record.get("type") == "observation":
+                yield record
 
 
-def _is_lc(document: Mapping[str, Any]) -> bool:
-    kind = str(document.get("document_type") or document.get("type") or "").casefold()
-    return kind in _LC or "letter_of_credit" in kind
+def run_on_disk(path: Path, *, policy: Policy, sent: Mapping[str, str] | None) -> Run:
+    """Return the run whose record lies at *path*.
 
-
-def _was_read(document: Mapping[str, Any]) -> bool:
-    return str(document.get("extraction_status") or "").casefold() not in _UNREAD
-
-
-def _block_reason(response: Mapping[str, Any]) -> Any:
-    return (
-        response.get("block_reason")
-        or fields.lookup(response, f"{_RESULT}.gate_result.block_reason")
-        or fields.lookup(response, f"{_RESULT}.extraction_summary.extraction_empty_reason")
+    :param sent: the constant fields of the request template
+    :raises SolidGreenError: there is none, or its chain is broken
+    """
+    known = ledger.read(path, keep=False)
+    registration = known.registration
+    kind, ordinal = registration.get("kind", "run"), registration.get("ordinal", 0)
+    label = f"{kind}{ordinal}" if ordinal else str(kind)
+    return Run(
+        label,
+        symptoms.of_run(registration, policy=policy, sent=sent),
+        Ledger(path, known.lines),
+        str(registration.get("at") or ""),
     )
 
 
-def _counted(values: Iterable[Any]) -> dict[str, int]:
-    """Return how often each value occurs, the most frequent first; None is not a value."""
-    counted = Counter(str(value) for value in values if value is not None)
-    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+def gather(
+    root: DataRoot, verdict: Mapping[str, Any], *, policy: Policy, sent: Mapping[str, str] | None, logs: Sequence[Log]
+) -> Evidence:
+    """Return what is at hand about a concluded phase: its checks, the records of its runs, the logs."""
+    number, found = int(verdict["phase"]), [Check.from_dict(entry) for entry in verdict["checks"]]
+    closed = [f"log of {log.text.service}: {log.text.problem}" for log in logs if log.text.problem]
+    runs = []
+    for run_id in _run_ids(root, number, found):
+        try:
+            runs.append(run_on_disk(root.run(run_id) / OBSERVATIONS, policy=policy, sent=sent))
+        except SolidGreenError as error:
+            closed.append(f"record of {run_id}: {error.found}")
+    return Evidence(
+        number,
+        str(verdict["status"]),
+        str(verdict["started_at"]),
+        found,
+        tuple(runs),
+        tuple(logs),
+        tuple(closed),
+    )
+
+
+def _run_ids(root: DataRoot, number: int, found: Sequence[Check]) -> list[str]:
+    """Return the runs of a phase: those its checks name, and those the cycle knows of that left no check."""
+    named = [str(check.facts["run_id"]) for check in found if check.facts.get("run_id")]
+    known = [run["run_id"] for run in (cycles.load(root) or {}).get("runs", ()) if run["kind"] == RUNS.get(number)]
+    return list(dict.fromkeys([*known, *named]))
+
+
+def health_logs(verdict: Mapping[str, Any], run: Command, docker_host: str = "") -> list[Log]:
+    """Ask the engine what the health check of each container said that a phase found unhealthy."""
+    found = [Check.from_dict(entry) for entry in verdict["checks"]]
+    host = ["--host", docker_host] if docker_host else []
+    names = {name[1] for check in found if check.status is not Status.PASS for name in _UNHEALTHY.finditer(check.seen)}
+    logs = []
+    for name in sorted(names):
+        wanted = "{{range .State.Health.Log}}{{.Output}}{{end}}"
+        outcome = run(["docker", *host, "inspect", "--format", wanted, name])
+        problem = "" if outcome.rc == 0 and outcome.said else outcome.said or "it says nothing"
+        lines = () if problem else (outcome.said,)
+        logs.append(Log(Text(f"health:{name}", lines, 0, problem), f"docker inspect {name}"))
+    return logs
+
+
+def report(evidence: Evidence, verdict: Mapping[str, Any], causes: Causes) -> dict[str, Any]:
+    """Return the triage of a phase as plain values: what is written beside its verdict.
+
+    ``lines`` is what a person sees of it: a line a cause, the first :data:`NAMED`.
+    """
+    number, name = verdict["phase"], f"phase {verdict['phase']} ({verdict['name']})"
+    diagnosis = diagnose(evidence, causes)
+    if diagnosis.causes:
+        lines = [finding.sentence() for finding in diagnosis.causes[:NAMED]]
+        sentence = f"{name}, likely cause: {lines[0]}"
+    else:
+        closed = diagnosis.facts["not_looked_at"]
+        nothing = diagnosis.cause + (f"; not looked at: {', '.join(closed)}" if closed else "")
+        lines = [f"{nothing}. Next: {verdict['next'] or again(evidence.phase, evidence.status)}"]
+        sentence = f"{name}: {lines[0]}"
+    plain: dict[str, Any] = jsonio.to_plain(
+        {
+            "schema": SCHEMA,
+            "phase": number,
+            "name": verdict["name"],
+            "cycle_id": verdict["cycle_id"],
+            "status": verdict["status"],
+            "at": verdict["finished_at"],
+            "causes_sha256": causes.sha256,
+            "causes": [_plain(finding) for finding in diagnosis.causes],
+            "facts": diagnosis.facts,
+            "lines": lines,
+            "sentence": sentence,
+        }
+    )
+    return plain
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    """Return a finding as plain values; what a pattern named stands in its next step."""
+    plain: dict[str, Any] = jsonio.to_plain(finding)
+    for trace in plain["evidence"]:
+        del trace["captured"]
+    return plain

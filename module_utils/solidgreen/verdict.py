@@ -84,6 +84,28 @@ def read(response: Mapping[str, Any] | None, status: int | None, vmap: VerdictMa
     return Reading(verdict, chosen, said, unread_above + others)
 
 
+def follows(record: Mapping[str, Any], vmap: VerdictMap) -> bool:
+    """Tell whether the verdict of an observation follows again from what it kept of its answer.
+
+    Where values were kept, they are read again. Of a case with personal data there is only the shape: the places that
+    are said to have spoken must be in it, and the verdict must be that of the highest of them.
+    """
+    response, status = record.get("response"), record.get("http_status")
+    stated = record.get("verdict"), record.get("verdict_source"), record.get("verdict_sources")
+    if record.get("values_kept") is not False or response is None:
+        reading = read(response, status, vmap)
+        return stated == (reading.verdict, reading.source, dict(reading.sources))
+    said = record.get("verdict_sources")
+    if status != 200 or not isinstance(said, Mapping):
+        return stated == (None, None, {})
+    paths = {source.name: source.path for source in vmap.sources}
+    if not all(name in paths and fields.present(response, paths[name]) for name in said):
+        return False
+    ordered = [(name, said[name]) for name in paths if said.get(name, UNRECOGNISED) != UNRECOGNISED]
+    source, verdict = ordered[0] if ordered else (None, UNKNOWN)
+    return stated[:2] == (verdict, source)
+
+
 def kept(response: Mapping[str, Any], vmap: VerdictMap) -> dict[str, Any]:
     """Return the fields that the map and the triage read; reading the verdict of them gives the same verdict."""
     picked: dict[str, Any] = fields.pick(response, vmap.keep)

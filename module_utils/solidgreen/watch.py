@@ -139,6 +139,9 @@ class Watch:
             replace(under.facts, pacing=ledger.registration.get("pacing"), active_minutes=ledger.active_s / 60),
             under.first_rows,
         ).certain()
+        # A gate that is carried is no reason to end its run.
+        at = self._clock.now()
+        lost = [result for result in lost if not any(waiver.covers(result, at) for waiver in under.waivers)]
         now = self._clock.monotonic()
         self._rested = now if first else now + REST * (now - began)  # the first time loads what the others need
         return lost

@@ -18,19 +18,21 @@ from typing import Any
 
 import psycopg
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.datastructures import Headers, MutableHeaders, UploadFile
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import answers, logs
 from .extract import matches_declared_type, ocr_available
+from .faults import HANG_SECONDS, SLOW_SECONDS, Faults, Truncated, distort
 from .jobs import Jobs
 from .limiter import Limiter, exempt
 from .papers import TYPES
-from .settings import SLOW_SECONDS, Settings, SettingsError
+from .settings import Settings, SettingsError
 from .validation import Upload, validate
 
 VERSION = "1.0.0"
+ENDPOINT = "/api/validate/"
 #: Requests that may be worked on at once; more wait for a thread.
 _THREADS = 8
 _TOO_MANY = "Too many requests. Please try again later."
@@ -52,25 +54,31 @@ def build_id() -> str:
 class Front:
     """Rate limit and request id, before any route; a refused request gets no id."""
 
-    def __init__(self, app: ASGIApp, limiter: Limiter, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, limiter: Limiter, faults: Faults) -> None:
         self._app = app
         self._limiter = limiter
-        self._always = "rate_limited" in settings.faults
+        self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 429, or pass the request on and name its id in the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        endpoint = scope["path"] == ENDPOINT
+        met = self._faults.met(arrives=endpoint and scope["method"] == "POST")
         if not exempt(scope["path"]):
             client = scope["client"][0] if scope.get("client") else "unknown"
             authenticated = "authorization" in Headers(scope=scope)
             wait = await self._limiter.retry_after(client, authenticated=authenticated)
-            if self._always or wait is not None:
-                headers = {"Retry-After": str(59 if wait is None else wait)}
+            if "rate_limited" in met or wait is not None:
+                headers = {"Retry-After": str(0 if wait is None else wait)}
                 await JSONResponse({"detail": _TOO_MANY}, 429, headers)(scope, receive, send)
                 return
-        request_id = scope.setdefault("state", {})["request_id"] = str(uuid.uuid4())
+        if endpoint and "redirected" in met:
+            await RedirectResponse("/api/v2/validate/")(scope, receive, send)
+            return
+        request_id = str(uuid.uuid4())
+        scope.setdefault("state", {}).update(request_id=request_id, met=met)
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -92,6 +100,7 @@ def create_app(environment: Mapping[str, str] | None = None) -> FastAPI:
         raise SystemExit(13) from error
     log = logs.configure(settings.environment)
     jobs = Jobs(settings.database_url)
+    faults = Faults(settings.faults)
     limits = {"anonymous": settings.anonymous_per_minute, "authenticated": settings.authenticated_per_minute}
     limiter = Limiter(
         settings.redis_url,
@@ -107,11 +116,11 @@ def create_app(environment: Mapping[str, str] | None = None) -> FastAPI:
         facts = {
             "environment": settings.environment,
             "stub_mode": settings.use_stubs,
-            "faults": ",".join(sorted(settings.faults)) or "none",
+            "faults": ",".join(faults.names) or "none",
             "rate_limit": "/".join(str(limit) for limit in limits.values()),
         }
         log.info("Application configuration", extra={"facts": facts})
-        if not ocr_available():
+        if not ocr_available() or faults.always("startup_issue"):
             log.warning("Startup issues detected", extra={"facts": {"missing": "OCR engine (rapidocr)"}})
         try:
             await asyncio.to_thread(jobs.prepare)
@@ -123,7 +132,7 @@ def create_app(environment: Mapping[str, str] | None = None) -> FastAPI:
         await limiter.close()
 
     app = FastAPI(title="Rehearsal validation API", version=VERSION, lifespan=lifespan)
-    app.add_middleware(Front, limiter=limiter, settings=settings)
+    app.add_middleware(Front, limiter=limiter, faults=faults)
 
     @app.exception_handler(psycopg.OperationalError)
     async def database_gone(_: Request, error: Exception) -> JSONResponse:
@@ -180,7 +189,7 @@ def create_app(environment: Mapping[str, str] | None = None) -> FastAPI:
             "environment": settings.environment,
             "configuration": {
                 "use_stubs": settings.use_stubs,
-                "faults": sorted(settings.faults),
+                "faults": faults.names,
                 "rate_limit": limits,
             },
         }
@@ -189,28 +198,37 @@ def create_app(environment: Mapping[str, str] | None = None) -> FastAPI:
     async def stub_status() -> dict[str, Any]:
         return {"stub_mode_enabled": settings.use_stubs}
 
-    @app.post("/api/validate/")
+    @app.post(ENDPOINT)
     async def validate_documents(request: Request) -> JSONResponse:
-        await _misbehave(settings)
+        met: frozenset[str] = request.state.met
+        await _misbehave(met)
         try:
             uploads, tags = await _presentation(request)
         except (ValueError, KeyError) as error:
             return JSONResponse(answers.error("validation_internal_error", _FAILED, type(error).__name__), 500)
-        work = (uploads, tags, request.state.request_id, settings, jobs)
-        return JSONResponse(await asyncio.get_running_loop().run_in_executor(pool, validate, *work))
+        work = (uploads, tags, request.state.request_id, settings, jobs, faults, met)
+        body = await asyncio.get_running_loop().run_in_executor(pool, validate, *work)
+        body = distort(body, met, login=request.headers.get("authorization", ""), cache=settings.redis_url)
+        return Truncated(body) if "truncated" in met else JSONResponse(body)
 
     return app
 
 
-async def _misbehave(settings: Settings) -> None:
+async def _misbehave(met: frozenset[str]) -> None:
     """Do what the faults that need no documents ask for."""
-    if "slow" in settings.faults:
+    if "slow" in met:
         await asyncio.sleep(SLOW_SECONDS)
-    if "server_error" in settings.faults:
+    if "hang" in met:
+        await asyncio.sleep(HANG_SECONDS)
+    if "database_gone" in met:
+        raise psycopg.OperationalError
+    if "schema_drift" in met:
+        raise psycopg.errors.UndefinedColumn
+    if "server_error" in met:
         raise HTTPException(500, answers.error("validation_internal_error", _FAILED, "RuntimeError")["detail"])
-    if "unprocessable" in settings.faults:
+    if "unprocessable" in met:
         raise InvalidRequest("The extraction result does not keep its contract.")
-    if "quota_exceeded" in settings.faults:
+    if "quota_exceeded" in met:
         raise HTTPException(429, {"error_code": "QUOTA_EXCEEDED", "message": "The monthly quota is used up."})
 
 

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-#: Faults that can be switched on by name, and what each does to every validation.
-FAULTS = {
-    "all_blocked": "every document reads as empty, so every validation answers blocked",
-    "false_pass": "findings are thrown away, so whatever can be read passes",
-    "slow": "every validation takes SLOW_SECONDS longer",
-    "server_error": "every validation answers 500",
-    "unprocessable": "every validation answers 422",
-    "rate_limited": "every request that counts answers 429 with a Retry-After",
-    "quota_exceeded": "every validation answers the quota's 429, which has no Retry-After",
-}
-SLOW_SECONDS = 5.0
+from .faults import Onsets, UnknownFault, parse
 
 
 class SettingsError(ValueError):
@@ -32,7 +22,7 @@ class Settings:
     environment: str = "development"
     anonymous_per_minute: int = 10
     authenticated_per_minute: int = 120
-    faults: frozenset[str] = frozenset()
+    faults: Onsets = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -40,19 +30,18 @@ class Settings:
 
         :raises SettingsError: a value is missing or unusable; the sentence names the variable
         """
-        faults = frozenset(name.strip() for name in environment.get("REHEARSAL_FAULTS", "").split(",") if name.strip())
-        if unknown := sorted(faults - FAULTS.keys()):
-            raise SettingsError(
-                f"REHEARSAL_FAULTS: found {', '.join(unknown)}, need names out of {', '.join(sorted(FAULTS))}."
-            )
+        try:
+            onsets = parse(environment.get("REHEARSAL_FAULTS", ""))
+        except UnknownFault as error:
+            raise SettingsError(f"REHEARSAL_FAULTS: {error}.") from error
         return cls(
             database_url=_required(environment, "DATABASE_URL"),
             redis_url=_required(environment, "REDIS_URL"),
-            use_stubs=_switch(environment, "USE_STUBS"),
+            use_stubs=_switch(environment, "USE_STUBS") or "stub_mode" in onsets,
             environment=environment.get("ENVIRONMENT") or "development",
             anonymous_per_minute=_count(environment, "RATE_LIMIT_ANONYMOUS", 10),
             authenticated_per_minute=_count(environment, "RATE_LIMIT_AUTHENTICATED", 120),
-            faults=faults,
+            faults=onsets,
         )
 
 

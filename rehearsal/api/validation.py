@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .answers import Body, Case, blocked, judged, no_lc_found
 from .checks import CHECKS, Presentation, findings, verdict
 from .credit import Credit, Party, read_credit
 from .extract import Reading, read
+from .faults import Faults, digest, unreadable
 from .gate import Gate, gate
 from .jobs import Jobs
-from .papers import Paper, type_of
+from .papers import TYPES, Paper, type_of
 from .screening import SCREENING
 from .settings import Settings
 
@@ -33,10 +34,17 @@ class Upload:
 
 
 def validate(
-    uploads: Sequence[Upload], tags: Mapping[str, str], request_id: str, settings: Settings, jobs: Jobs
+    uploads: Sequence[Upload],
+    tags: Mapping[str, str],
+    request_id: str,
+    settings: Settings,
+    jobs: Jobs,
+    faults: Faults,
+    met: frozenset[str],
 ) -> Body:
     """Return the body of the answer to a presentation.
 
+    :param met: the faults it meets
     :raises psycopg.OperationalError: the database is gone
     :raises psycopg.ProgrammingError: the database's schema is not ours
     """
@@ -56,7 +64,10 @@ def validate(
         jobs.close(case.job_id, case.verdict, [], 0.0)
         return judged(case)
 
-    papers = _read(uploads, tags, blind="all_blocked" in settings.faults)
+    presented = digest(one.data for one in uploads)
+    papers = _read(uploads, tags, blind=unreadable(presented, met))
+    if "lc_not_found" in met:
+        papers = [replace(one, type="supporting_document") if one.type == TYPES["lc"] else one for one in papers]
     reached("ocr_extraction_complete")
     lc = next((paper for paper in papers if paper.type == "letter_of_credit"), None)
     if uploads and lc is None:
@@ -69,9 +80,9 @@ def validate(
     reached("validation_gate_complete")
     if not case.gate.blocked:
         case.findings = findings(Presentation(credit, papers), (*CHECKS, *SCREENING))
-        if "false_pass" in settings.faults:
+        if "false_pass" in met:
             case.findings = []
-        case.verdict = verdict(case.findings)
+        case.verdict = faults.verdict(verdict(case.findings), presented, met)
         reached("crossdoc_validation_complete")
     case.seconds = round(time.monotonic() - started, 3)
     body = blocked(case) if case.gate.blocked else judged(case)

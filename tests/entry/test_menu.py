@@ -21,7 +21,8 @@ VERBS: dict[str, Task] = {name: tasks.namespace[name] for name in tasks.namespac
 
 
 def test_the_menu_is_the_one_the_plan_asks_for() -> None:
-    plain = ["setup", "go", "phase", "status", "rollback", "judge", "test", "lint", "bench"]
+    plain = ["setup", "go", "phase", "status", "rollback", "judge", "qualify", "explain", "replay", "drill"]
+    plain += ["test", "lint", "bench"]
     wanted = [*plain, "stack.up", "stack.down", "stack.status"]
     assert sorted(VERBS) == sorted(wanted)
 

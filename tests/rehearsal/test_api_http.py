@@ -20,10 +20,11 @@ import httpx
 import pytest
 import uvicorn
 from conftest import Postgres, free_port
+from solidgreen.redaction import redact_json
 from typesetter import NAMES, bundle, pdf, picture, scan
 
 from rehearsal.api.app import build_id, create_app
-from rehearsal.api.settings import FAULTS, Settings, SettingsError
+from rehearsal.api.settings import Settings, SettingsError
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Path(__file__).parent / "contract"
@@ -336,11 +337,19 @@ def test_stub_mode_answers_the_same_for_anything_and_says_so(environment: dict[s
     ("fault", "status", "proof"),
     [
         ("all_blocked", 200, '"label":"blocked"'),
+        ("database_gone", 503, '"error":"database_unavailable"'),
         ("false_pass", 200, '"label":"pass"'),
-        ("server_error", 500, "validation_internal_error"),
-        ("unprocessable", 422, "extraction_contract_invalid"),
-        ("rate_limited", 429, "Too many requests"),
+        ("lc_not_found", 200, '"block_reason":"no_lc_found"'),
+        ("one_false_pass", 200, '"label":"pass"'),
         ("quota_exceeded", 429, "QUOTA_EXCEEDED"),
+        ("rate_limited", 429, "Too many requests"),
+        ("renamed_fields", 200, '"validation_result"'),
+        ("schema_drift", 500, '"error_code":"quota_error"'),
+        ("secret_in_answer", 200, '"REDIS_URL":"redis://'),
+        ("server_error", 500, "validation_internal_error"),
+        ("stub_mode", 200, '"stub_mode":true'),
+        ("unknown_words", 200, '"label":"refused"'),
+        ("unprocessable", 422, "extraction_contract_invalid"),
     ],
 )
 def test_a_fault_shows_in_the_answer_and_in_info(
@@ -349,9 +358,84 @@ def test_a_fault_shows_in_the_answer_and_in_info(
     with serving(environment, REHEARSAL_FAULTS=fault) as client:
         answer = send(client, bundle("tea", bl=("12 March 2026", "21 March 2026")))
         assert client.get("/health/info").json()["configuration"]["faults"] == [fault]
+        assert client.get("/health/live").status_code == 200
     assert answer.status_code == status
     assert proof in answer.text
     assert ("retry-after" in answer.headers) is (fault == "rate_limited")
+
+
+@pytest.mark.parametrize("fault", ["renamed_fields", "unknown_words"])
+def test_a_verdict_that_is_said_otherwise_cannot_be_found(environment: dict[str, str], fault: str) -> None:
+    with serving(environment, REHEARSAL_FAULTS=fault) as client:
+        answers = [send(client, documents).text for documents in (bundle("tea"), {"lc": scan(pdf("@plain\n"))})]
+    for text in answers:
+        body = json.loads(text)
+        structured = body.get("structured_result", {})
+        assert "label" not in body.get("authoritative_verdict", {}) or fault == "unknown_words"
+        said = [
+            structured.get("verdict_signature", {}).get("verdict_class"),
+            structured.get("final_verdict"),
+            structured.get("validation_blocked"),
+        ]
+        assert not {"pass", "warn", "reject", "blocked", "SUBMIT", "BLOCKED", True} & set(said)
+
+
+def test_a_fault_with_a_number_begins_with_that_validation(environment: dict[str, str]) -> None:
+    with serving(environment, REHEARSAL_FAULTS="server_error@3,rate_limited@4") as client:
+        assert client.get("/api/validate/").status_code == 405  # no validation, so it does not count
+        codes = [send(client, bundle("tea")).status_code for _ in range(4)]
+        assert client.get("/health/info").json()["configuration"]["faults"] == ["rate_limited@4", "server_error@3"]
+        assert client.get("/api/validate/").status_code == 429
+    assert codes == [200, 200, 500, 429]
+
+
+def test_only_the_first_presentation_that_has_to_be_rejected_passes_and_always_does(
+    environment: dict[str, str],
+) -> None:
+    late = bundle("tea", bl=("12 March 2026", "21 March 2026"))
+    low = bundle("tea", insurance=("106,040.00", "90,000.00"))
+    with serving(environment, REHEARSAL_FAULTS="one_false_pass") as client:
+        said = [send(client, documents).json() for documents in (bundle("tea"), late, low, late, low)]
+    assert [body["authoritative_verdict"]["label"] for body in said] == ["pass", "pass", "reject", "pass", "reject"]
+
+
+def test_the_cache_password_and_the_login_are_in_an_answer_that_leaks(environment: dict[str, str]) -> None:
+    with serving(environment, REHEARSAL_FAULTS="secret_in_answer") as client:
+        client.headers["Authorization"] = "Bearer c4n4ry-0123456789"
+        body = send(client, bundle("tea")).json()
+    assert environment["REDIS_URL"] in body["structured_result"]["extraction_empty_reason"]
+    assert body["debug"]["request"]["authorization"] == "Bearer c4n4ry-0123456789"
+
+
+def test_no_answer_of_a_sound_api_holds_anything_like_a_secret(api: httpx.Client) -> None:
+    changes: list[dict[str, Any]] = [{}, {"packing_list": ("12,532 kg", "12,582 kg")}, {"insurance": None}]
+    answers = [send(api, bundle("tea", **change)).json() for change in changes]
+    answers += [send(api, {"coo": bundle("tea")["coo"]}).json(), api.get("/health/info").json()]
+    answers += [api.post("/api/validate/", content=b"").json()]
+    assert [redact_json(answer)[1] for answer in answers] == [0] * len(answers)
+
+
+def test_an_answer_that_breaks_off_ends_the_connection(environment: dict[str, str]) -> None:
+    with serving(environment, REHEARSAL_FAULTS="truncated") as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            send(client, bundle("tea"))
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_validation_that_hangs_keeps_nothing_else_waiting(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rehearsal.api.app.HANG_SECONDS", 3.0)  # or its server would never end
+    with serving(environment, REHEARSAL_FAULTS="hang") as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/api/validate/", json={}, timeout=0.5)
+        assert client.get("/health/live").status_code == 200
+
+
+def test_an_endpoint_that_moved_says_where_to(environment: dict[str, str]) -> None:
+    with serving(environment, REHEARSAL_FAULTS="redirected") as client:
+        answers = [client.get("/api/validate/"), send(client, bundle("tea"))]
+    assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(307, "/api/v2/validate/")] * 2
 
 
 def test_the_slow_fault_adds_latency(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +449,7 @@ def test_the_slow_fault_adds_latency(environment: dict[str, str], monkeypatch: p
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"REHEARSAL_FAULTS": "slow,gremlins"}, "found gremlins, need names out of all_blocked"),
+        ({"REHEARSAL_FAULTS": "slow,gremlins"}, "found gremlins, need names out of all_blocked, database_gone"),
         ({"USE_STUBS": "perhaps"}, "USE_STUBS: found 'perhaps', need true or false"),
         ({"RATE_LIMIT_ANONYMOUS": "0"}, "RATE_LIMIT_ANONYMOUS: found '0'"),
         ({"DATABASE_URL": ""}, "DATABASE_URL: found nothing"),
@@ -376,10 +460,6 @@ def test_settings_that_cannot_be_used_are_named(changes: dict[str, str], said: s
     given = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h", **changes}
     with pytest.raises(SettingsError, match=re.escape(said)):
         Settings.from_environment(given)
-
-
-def test_every_fault_says_what_it_does() -> None:
-    assert all(len(text) > 20 for text in FAULTS.values())
 
 
 @contextmanager
@@ -432,6 +512,21 @@ def test_the_log_has_the_lines_the_plan_looks_for_and_no_document_text(
     ):
         assert re.search(line, plain), line
     assert not re.search("MONTESOL|GNB2026|CERAMICS|58.900", plain.upper())
+
+
+def test_a_start_with_an_issue_says_so_in_the_log(environment: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    for fault, said in (("startup_issue", True), ("", False)):
+        with process(environment, log, REHEARSAL_FAULTS=fault):
+            pass
+        assert ("Startup issues detected" in log.read_text()) is said
+
+
+def test_what_cannot_be_read_is_said_for_each_file(environment: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    with process(environment, log, REHEARSAL_FAULTS="all_blocked") as url, httpx.Client(base_url=url) as client:
+        send(client, bundle("tiles"))
+    assert log.read_text().count("All OCR providers failed for") == 5
 
 
 def test_production_logs_look_like_json_and_are_none(environment: dict[str, str], tmp_path: Path) -> None:

@@ -297,8 +297,20 @@ def test_a_fault_of_the_edge_restarts_the_edge_alone(cli: Cli) -> None:
     after = cli("up", REHEARSAL_FAULTS="edge_404")
     assert [name for name in SERVICES if pids(after)[name] != pids(before)[name]] == ["edge"]
     assert after["reasons"] == [{"name": "edge: EDGE_FAULTS", "current": "", "desired": "edge_404"}]
-    unknown = cli("up", code=12, REHEARSAL_FAULTS="edge_x")
-    assert "edge: found unknown fault edge_x, need one of edge_404, edge_html_on_api" in unknown["msg"]
+
+
+@pytest.mark.parametrize("fault", ["edge_x", "edge_404@3", "gremlins", "slow@0"])
+def test_an_unknown_fault_is_bad_input_and_touches_nothing_that_runs(cli: Cli, fault: str) -> None:
+    before = cli("up")
+    command = [word for word in cli.command("up") if word not in ("--app", "tests.rehearsal.tiny.api:create_app")]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "REHEARSAL_FAULTS": fault}, capture_output=True, text=True, timeout=120
+    )
+    refused = json.loads(done.stdout)
+    assert (done.returncode, refused["exit_code"]) == (13, 13)
+    assert refused["msg"].startswith(f"REHEARSAL_FAULTS: found {fault}, need names out of all_blocked, database_gone, ")
+    assert "edge_404, edge_html_on_api" in refused["msg"]
+    assert pids(cli("status")) == pids(before)
 
 
 def test_environment_files_go_before_defaults_and_the_command_goes_before_the_files(cli: Cli) -> None:

@@ -29,7 +29,8 @@ STATUS_OF = {"server_error": 500, "unprocessable": 422, "rate_limited": 429, "tr
 SMOKE = {("pass", "pass"): 5, ("warn", "warn"): 5, ("reject", "reject"): 7, ("blocked", "blocked"): 3}
 FULL = {("pass", "pass"): 20, ("warn", "warn"): 20, ("reject", "reject"): 35, ("blocked", "blocked"): 15}
 URL = "http://127.0.0.1:8000/api/validate/"
-TEMPLATE_SHA256, MAP_SHA256 = "e" * 64, "f" * 64
+MAP_FILE = ROOT / "policy" / "verdict_map.yml"
+TEMPLATE_SHA256, MAP_SHA256 = "e" * 64, jsonio.sha256_file(MAP_FILE)
 Counts = Mapping[tuple[str, str], int]
 
 
@@ -80,31 +81,46 @@ def records(
     return made
 
 
-def observation(case_id: str, actual: str, run_id: str, start: datetime, seq: int) -> dict[str, Any]:
+def observation(case_id: str, given: str, run_id: str, start: datetime, seq: int) -> dict[str, Any]:
+    """Return the record of a case; ``pass*`` is one after a retry that a reset asked for, ``pass!`` one that leaks."""
+    actual = given.rstrip("*!")
     answered = actual in VERDICTS
     begun = start + timedelta(seconds=2 * seq)
     status = 200 if answered else STATUS_OF[actual]
+    reset = {
+        "n": 1,
+        "started_at": stamp(begun),
+        "at_s": 2.0 * seq,
+        "duration_s": 0.1,
+        "http_status": None,
+        "wait_s": 0.5,
+    }
     return {
         "type": "observation",
         "seq": seq,
         "case_id": case_id,
         "content_sha256": case(case_id).content_sha256,
         "attempts": [
+            *([reset] if given.endswith("*") else []),
             {
-                "n": 1,
+                "n": 2 if given.endswith("*") else 1,
                 "started_at": stamp(begun),
                 "at_s": 2.0 * seq,
                 "duration_s": 1.0,
                 "http_status": status,
                 "wait_s": 0.0,
-            }
+            },
         ],
         "outcome": "answer" if answered else actual,
         "http_status": status,
         "body_sha256": jsonio.digest([run_id, case_id]),
         "job_id": f"{run_id}/{case_id}" if answered else None,
         "verdict": actual if answered else None,
-        "verdict_source": "authoritative_verdict.label" if answered else None,
+        "values_kept": True,
+        "response": {"authoritative_verdict": {"label": actual}} if answered else None,
+        "verdict_source": "authoritative_label" if answered else None,
+        "verdict_sources": {"authoritative_label": actual} if answered else {},
+        "secrets": int(given.endswith("!")),
         "disagreements": 0,
         "error_detail": None if answered else "it said no",
         "finished_at": stamp(begun + timedelta(seconds=1)),
@@ -127,7 +143,7 @@ def labels(*tables: Counts) -> dict[str, dict[str, Any]]:
                 made[f"{expected[0]}-{number:03}"] = {
                     "expected": expected,
                     "scenario": scenario(expected, number),
-                    "parent": f"P{number % 3}",
+                    "parent": f"P{number % 7}",
                     "source_type": "synthetic",
                     "language": "en",
                 }
@@ -156,6 +172,7 @@ WHOLE = Facts(
     registration=Tally((), 8),
     pacing={"min_interval": 3.0, "retries_429": 8},
     known_errors=(),
+    verdicts=Tally((), 20),
 )
 
 
@@ -209,8 +226,9 @@ def write_cycle(root: DataRoot, runs: Sequence[tuple[str, str, int]], **changes:
 
 
 def write_data(root: DataRoot, *tables: Counts) -> None:
-    """Write the labels and the cases without them."""
+    """Write the labels, the cases without them, and the map that verdicts are read by."""
     found = labels(*tables)
+    jsonio.write_bytes(root.verdict_map, MAP_FILE.read_bytes())
     jsonio.write_json(root.labels, {"manifest_sha256": "m" * 64, "labels": found})
     jsonio.write_bytes(root.cases, cases.payload(map(case, found), manifest_sha256="m" * 64))
 

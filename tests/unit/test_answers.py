@@ -169,6 +169,32 @@ def test_a_token_is_cut_out_in_each_form_it_may_come_back_in(echo: str) -> None:
     assert kept.count("[redacted]") >= 5
 
 
+CANARY = "postgresql://lcopilot:c4n4ry@db/lc"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(200, {"job_id": CANARY, "deep": [{"text": CANARY}], CANARY: 1}, id="answer"),
+        pytest.param(503, {"error": "database_unavailable", "message": CANARY, "trace": [CANARY]}, id="refusal"),
+        pytest.param(401, {"detail": CANARY}, id="text"),
+        pytest.param(200, [CANARY], id="no answer"),
+    ],
+)
+def test_a_secret_of_a_server_leaves_no_trace_but_a_count(status: int, body: Any) -> None:
+    exchange = classified(status, body, x_request_id=CANARY)
+    assert "c4n4ry" not in json.dumps(dataclasses.asdict(exchange))
+    assert exchange.secrets == json.dumps(body).count("c4n4ry") + 1
+    assert exchange.request_id == "postgresql://lcopilot:[redacted]@db/lc"
+    assert exchange.body_sha256 == jsonio.sha256_bytes(json.dumps(body).encode())
+
+
+def test_an_answer_without_a_secret_is_kept_as_it_came() -> None:
+    captured = sample("200_reject_lc_only")
+    exchange = classified(200, captured["body"], secret="t0ken-of-ours")
+    assert (exchange.answer, exchange.secrets) == (captured["body"], 0)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "detail"),
     [

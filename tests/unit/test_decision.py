@@ -256,7 +256,7 @@ def test_a_failed_smoke_is_decided_by_its_number(tmp_path: Path) -> None:
     assert (found.decision, found.exit_code) == (NO_GO, 10)
     assert found.deciding == (
         "phase 3, smoke1:accuracy_lower failed: lower bound 0.584 (16 of 20, wilson 95%), need > 0.6; "
-        "passes with 17 of 20; 1 right answer more"
+        "passes with 17 of 20; 1 more right answer"
     )
 
 

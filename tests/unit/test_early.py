@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from judged import FULL, SMOKE, START, STATUS_OF, WHOLE, labels, observation, shipped
 from solidgreen import early, gates, metrics, runner
 from solidgreen.check import Status
+from solidgreen.columns import Rows
 from solidgreen.early import Partial
 from solidgreen.gates import Facts, Pair
 from solidgreen.metrics import VERDICTS
@@ -173,9 +174,24 @@ def test_what_the_cases_not_sent_bear_on_is_never_passed_and_what_they_do_not_st
         "retries_429",
         "ledger",
         "registration",
+        "verdicts_blind",
     }
     assert found["classes_present"].status is Status.INCONCLUSIVE
     assert found["classes_present"].counterfactual == "the 9 cases without a record could still turn it"
+
+
+def test_a_secret_that_was_answered_is_not_taken_back_by_the_cases_not_sent() -> None:
+    found = {r.id: r for r in partial(right("pass", "warn") | first(1, "r", "reject!")).settled()}
+    assert (found["secrets"].status, found["secrets"].hits) == (Status.FAIL, 1)
+    clean = {r.id: r for r in partial(right("pass", "warn")).settled()}
+    assert clean["secrets"].status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("before", [None, ALL_RIGHT], ids=["alone", "against a first smoke"])
+def test_rows_held_by_column_are_judged_as_rows(before: dict[str, str] | None) -> None:
+    listed = partial(first(4, "w", "reject") | first(2, "p", "pass"), first=before)
+    held = replace(listed, rows=Rows(metrics.frame(listed.rows)), first_rows=Rows(metrics.frame(listed.first_rows)))
+    assert held.settled() == listed.settled()
 
 
 def test_a_second_smoke_is_held_against_the_cases_both_have() -> None:

@@ -28,7 +28,8 @@ def facts(**changes: Any) -> Facts:
 
 
 def pair(same: int, total: int, faults: tuple[str, ...] = (), n: int = 5) -> Pair:
-    return Pair({"same": same, "total": total, "flips": []}, Tally(faults, n))
+    flips = [{"case_id": f"p-{number:03}", "first": "pass", "second": "warn"} for number in range(total - same)]
+    return Pair({"same": same, "total": total, "flips": flips}, Tally(faults, n))
 
 
 #: A gate, what happens, the run's cases (moves), its facts, the two smokes against each other, and the outcome.
@@ -120,6 +121,38 @@ SMOKE_CASES: list[Case] = [
     ("independent", "a shared job id", (), WHOLE, pair(20, 20, ("1 job ids in both",)), FAIL),
     ("independent", "at no sign", (), WHOLE, pair(20, 20), PASS),
     ("independent", "below n", (), WHOLE, pair(20, 20, n=4), OPEN),
+    ("flips", "one", (), WHOLE, pair(19, 20), FAIL),
+    ("flips", "at none", (), WHOLE, pair(20, 20), PASS),
+    ("flips", "below n", (), WHOLE, pair(19, 19), OPEN),
+    ("verdicts_blind", "one that its answer does not give", (), facts(verdicts=Tally(("p-001",), 20)), None, FAIL),
+    ("verdicts_blind", "at none", (), WHOLE, None, PASS),
+    ("verdicts_blind", "nobody looked", (), facts(verdicts=None), None, OPEN),
+    ("secrets", "at none", (), WHOLE, None, PASS),
+    ("accuracy_lower_effective", "15 of 20 from three parents", ("warn>reject 5",), WHOLE, None, FAIL),
+    ("accuracy_lower_effective", "all", (), WHOLE, None, PASS),
+    ("accuracy_lower_effective", "below n", ("warn>server_error 3",), WHOLE, None, OPEN),
+    (
+        "majority_baseline",
+        "everything rejected",
+        ("pass>reject 5", "warn>reject 5", "blocked>reject 3"),
+        WHOLE,
+        None,
+        FAIL,
+    ),
+    (
+        "majority_baseline",
+        "one more than reject would get",
+        ("pass>reject 5", "warn>reject 5", "blocked>reject 2"),
+        WHOLE,
+        None,
+        PASS,
+    ),
+    ("majority_baseline", "below n", ("warn>server_error 3",), WHOLE, None, OPEN),
+    ("first_try", "5 of 5 after a retry, 11 of 15 before", ("warn>warn* 5", "reject>warn 4"), WHOLE, None, FAIL),
+    ("first_try", "at 8 of 10 before", ("warn>warn* 5", "pass -2", "blocked -3", "reject>warn 2"), WHOLE, None, PASS),
+    ("first_try", "below n", ("warn>warn* 4",), WHOLE, None, OPEN),
+    ("first_try", "nothing was tried again", (), WHOLE, None, OPEN),
+    ("secrets", "one", ("warn>warn! 1",), WHOLE, None, FAIL),
 ]
 FULL_CASES: list[Case] = [
     ("comparable", "84 of 90", ("warn>server_error 6",), WHOLE, None, FAIL),
@@ -156,6 +189,22 @@ FULL_CASES: list[Case] = [
     ("new_errors", "at none", (), WHOLE, None, PASS),
     ("new_errors", "no smokes to compare with", (), facts(known_errors=None), None, OPEN),
     ("new_errors", "below n", ("warn -1",), WHOLE, None, OPEN),
+    ("accuracy_lower_effective", "71 of 90 from seven parents", ("reject>warn 19",), WHOLE, None, FAIL),
+    ("accuracy_lower_effective", "all", (), WHOLE, None, PASS),
+    ("accuracy_lower_effective", "below n", ("warn>server_error 6",), WHOLE, None, OPEN),
+    (
+        "majority_baseline",
+        "everything rejected",
+        ("pass>reject 20", "warn>reject 20", "blocked>reject 15"),
+        WHOLE,
+        None,
+        FAIL,
+    ),
+    ("majority_baseline", "all", (), WHOLE, None, PASS),
+    ("majority_baseline", "below n", ("warn>server_error 6",), WHOLE, None, OPEN),
+    ("first_try", "20 of 20 after a retry, 55 of 70 before", ("warn>warn* 20", "reject>warn 15"), WHOLE, None, FAIL),
+    ("first_try", "at 56 of 70", ("warn>warn* 20", "reject>warn 14"), WHOLE, None, PASS),
+    ("first_try", "below n", ("warn>warn* 4",), WHOLE, None, OPEN),
 ]
 
 
@@ -228,14 +277,14 @@ def test_a_bound_that_equals_its_threshold_is_not_above_it() -> None:
             "accuracy_lower",
             ("warn>reject 4",),
             'gate "smoke1:accuracy_lower" failed: lower bound 0.584 (16 of 20, wilson 95%), need > 0.6; '
-            "passes with 17 of 20; 1 right answer more. Next: look at failed_cases.csv",
+            "passes with 17 of 20; 1 more right answer. Next: look at failed_cases.csv",
             id="16 of 20 needs one more",
         ),
         pytest.param(
             "critical_false_pass",
             ("reject>pass 2",),
             'gate "smoke1:critical_false_pass" failed: 2 of 7: r-006, r-007, need == 0; '
-            "passes with at most 0 of 7; 2 false passes fewer. Next: open the named cases",
+            "passes with at most 0 of 7; 2 fewer false passes. Next: open the named cases",
             id="false passes are named",
         ),
         pytest.param(
@@ -248,13 +297,13 @@ def test_a_bound_that_equals_its_threshold_is_not_above_it() -> None:
             "comparable",
             ("warn>server_error 3", "pass>rate_limited 1"),
             "0.800 (16 of 20): 1 rate_limited, 3 server_error, need >= 18 of 20; "
-            "passes with 18 of 20; 2 comparable records more",
+            "passes with 18 of 20; 2 more comparable records",
             id="errors are told apart",
         ),
         pytest.param(
             "blocked_share_by_class",
             ("warn>blocked 3",),
-            "0.600 (3 of 5): expected warn, need <= 0.3; passes with at most 1 of 5; 2 blocked answers fewer",
+            "0.600 (3 of 5): expected warn, need <= 0.3; passes with at most 1 of 5; 2 fewer blocked answers",
             id="the class is named",
         ),
         pytest.param(
@@ -428,3 +477,11 @@ def test_an_error_never_turns_a_decision_into_a_go(
     after[expected, "server_error"] = after.get((expected, "server_error"), 0) + 1
     if conclusion(after).status is PASS:
         assert before is PASS
+
+
+def test_the_effective_bound_of_records_that_name_no_parent_is_inconclusive() -> None:
+    nameless = [{**row, "parent": None if row["expected_verdict"] == "warn" else row["parent"]} for row in rows(SMOKE)]
+    found = gates.evaluate(shipped(), kind="smoke", ordinal=1, summary=metrics.summarise(nameless), facts=WHOLE)
+    result = next(result for result in found if result.id == "accuracy_lower_effective")
+    assert result.status is OPEN
+    assert "no run whose every record names its parent" in result.seen

@@ -131,6 +131,19 @@ def test_folded_or_kept_or_as_it_was_being_written_a_ledger_says_the_same(
     assert folded.held_until == max(ends, default=None)
 
 
+def test_a_sink_is_given_each_record_that_was_taken_in_and_none_after_a_broken_one(tmp_path: Path) -> None:
+    path, given = tmp_path / "o.jsonl", []
+    whole = written(path)
+    found = ledger.closed(path, "finished", keep=False, sink=given.append)
+    assert given == [json.loads(line) for line in whole.splitlines()]
+    assert (found.observations, found.done) == ([], 3)
+    path.write_bytes(whole.replace(b'"B"', b'"X"'))
+    given.clear()
+    with pytest.raises(IntegrityError, match=r"o\.jsonl line 1"):
+        ledger.verify(path, sink=given.append)
+    assert given == []
+
+
 def test_the_latest_pace_counts_and_ends_nothing(tmp_path: Path) -> None:
     path = tmp_path / "o.jsonl"
     with Writer(path, REGISTRATION, clock=TurnedClock()) as writer:

@@ -3,12 +3,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from random import Random
 from typing import Any
 
 import jsonschema
 import pytest
-from judged import ROOT, SMOKE, counts, labels, records, rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judged import FULL, ROOT, SMOKE, counts, labels, records, rows
 from solidgreen import jsonio, metrics
+from solidgreen.columns import Rows
 from solidgreen.errors import BadInput, IntegrityError
 from solidgreen.text import cell, markdown, plural, visible
 
@@ -92,6 +96,57 @@ def test_the_summary_counts_as_the_plan_does() -> None:
     assert found["duration_minutes"] == round(39 / 60, 4)
 
 
+@pytest.mark.parametrize(
+    ("figure", "expected"),
+    [
+        pytest.param(
+            "blocked_share_by_class", {"pass": 1 / 4, "warn": 0.0, "reject": 0.0, "blocked": 1.0}, id="blocked by class"
+        ),
+        pytest.param("baseline", {"verdict": "reject", "share": 7 / 18}, id="the majority's share"),
+        pytest.param("first_try", {"total": 18, "comparable": 16, "matched": 14, "accuracy": 14 / 16}, id="first try"),
+        pytest.param("retried", {"total": 2, "comparable": 2, "matched": 1, "accuracy": 0.5}, id="retried"),
+        pytest.param("parents", {"count": 4, "sizes": {"1": 2, "2": 1, "14": 1}}, id="parents"),
+        pytest.param(
+            "by_source_type",
+            {
+                "real": {"total": 3, "comparable": 2, "matched": 2, "accuracy": 1.0},
+                "synthetic": {"total": 17, "comparable": 16, "matched": 13, "accuracy": 13 / 16},
+            },
+            id="by source type",
+        ),
+        pytest.param("secrets", 3, id="secrets"),
+        pytest.param("critical_false_pass_cases", ["r-006", "r-007"], id="false passes"),
+    ],
+)
+def test_each_figure_of_a_known_run(figure: str, expected: Any) -> None:
+    made = rows(counts(SMOKE, "reject>pass 2", "pass>blocked 1", "pass>server_error 1", "warn>server_error 1"))
+    by_case = {row["case_id"]: row for row in made}
+    for row in made:
+        row |= {"parent": "P1", "source_type": "synthetic", "secrets": 0}
+    for case in ("b-001", "b-002", "w-005"):  # the last is not answered
+        by_case[case]["source_type"] = "real"
+    by_case["w-001"]["attempts"], by_case["r-007"]["attempts"] = 2, 4
+    by_case["p-001"]["parent"], by_case["p-002"]["parent"] = "P2", "P3"
+    by_case["w-002"]["parent"] = by_case["w-003"]["parent"] = "P4"
+    by_case["b-001"]["secrets"], by_case["b-002"]["secrets"] = 1, 2
+    assert metrics.summarise(made)[figure] == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [((0, 0, 0), 0), ((0, None, 0), None), ((1, None, 0), 1), ((None, None, None), None), ((), 0)],
+    ids=["none found", "one does not tell", "found, though one does not tell", "nobody tells", "no rows"],
+)
+def test_secrets_that_nobody_looked_for_are_not_none(told: tuple[int | None, ...], expected: int | None) -> None:
+    made = [{**row, "secrets": number} for row, number in zip(rows(SMOKE), told, strict=False)]
+    assert metrics.summarise(made)["secrets"] == expected
+
+
+def test_a_row_that_names_no_parent_is_of_none() -> None:
+    made = [{**row, "parent": parent} for row, parent in zip(rows(SMOKE), ("", None, "P", "P"), strict=False)]
+    assert metrics.summarise(made)["parents"] == {"count": 1, "sizes": {"2": 1}}
+
+
 def test_sources_of_a_verdict_that_do_not_agree_are_counted() -> None:
     made = records(counts(SMOKE), "smoke1-x", "smoke", 1)
     made[1]["disagreements"], made[2]["disagreements"] = 2, 1
@@ -169,7 +224,17 @@ def second(*moves: str, run_id: str = "smoke2-y", minutes: float = 10) -> Any:
 def test_two_runs_agree_case_by_case() -> None:
     found = metrics.consistency(FIRST, second("warn>pass 1"))
     assert (found["same"], found["total"]) == (19, 20)
-    assert found["flips"] == [{"case_id": "w-005", "first": "warn", "second": "pass"}]
+    assert found["flips"] == [
+        {
+            "case_id": "w-005",
+            "expected": "warn",
+            "scenario": "warn",
+            "first": "warn",
+            "second": "pass",
+            "first_job_id": "smoke1-x/w-005",
+            "second_job_id": "smoke2-y/w-005",
+        }
+    ]
 
 
 def test_a_case_that_cannot_be_compared_in_both_runs_is_a_disagreement() -> None:
@@ -178,7 +243,10 @@ def test_a_case_that_cannot_be_compared_in_both_runs_is_a_disagreement() -> None
 
 
 def test_a_case_missing_from_one_run_is_a_disagreement() -> None:
-    assert metrics.consistency(FIRST, second("warn -1"))["same"] == 19
+    found = metrics.consistency(FIRST, second("warn -1"))
+    assert (found["same"], found["flips"][0]["second"], found["flips"][0]["second_job_id"]) == (19, "unknown", None)
+    assert metrics.consistency([], FIRST)["same"] == 0
+    assert metrics.consistency([], []) == {"same": 0, "total": 0, "flips": []}
 
 
 def test_two_real_runs_show_no_sign_of_dependence() -> None:
@@ -220,34 +288,120 @@ def test_drift_is_the_drop_of_a_classs_recall_and_leaves_blocked_out() -> None:
     assert found == {"pass": 0.0, "warn": 0.4, "reject": 0.0}
 
 
-# --- old files -----------------------------------------------------------------------------------------------------
+def test_the_drift_matrix_shows_where_the_answers_of_a_class_went() -> None:
+    found = metrics.drift_matrix(metrics.summarise(FIRST), metrics.summarise(second("warn>pass 2", "warn>blocked 1")))
+    assert found["warn"] == {"pass": 0.4, "warn": -0.6, "reject": 0.0, "blocked": 0.2, "unknown": 0.0}
+    assert set(found["pass"].values()) == {0.0}
+    nobody = metrics.drift_matrix(metrics.summarise([]), metrics.summarise(FIRST))
+    assert set(nobody["pass"].values()) == {None}
 
 
-def test_an_old_file_with_bom_and_crlf_is_read(tmp_path: Any) -> None:
-    old = [
-        {"case_id": "A", "scenario": "pass", "expected_verdict": "PASS", "actual_verdict": "pass ", "status": "ok"},
-        {"case_id": "B", "scenario": "warn", "expected_verdict": "warn", "actual_verdict": None, "http_status": 429},
-        {"case_id": "C", "expected_verdict": "reject", "actual_verdict": "pass", "http_status": "200"},
-        {"case_id": "D", "expected_verdict": "warn", "actual_verdict": "warn", "error": "timeout", "http_status": ""},
+# --- rows by column ------------------------------------------------------------------------------------------------
+
+
+def test_rows_held_by_column_read_as_the_rows_they_were() -> None:
+    mine = rows(counts(SMOKE, "warn>server_error 1", "pass>rate_limited 1", "warn>transport_error 1"))
+    mine[0]["healed_errors"] = ["transport_error", "infra_unavailable 503"]
+    held = Rows(metrics.frame(mine))
+    assert (len(held), list(held), held[-1]) == (20, mine, mine[-1])
+    assert list(held[3:5]) == mine[3:5]
+    with pytest.raises(IndexError):
+        held[20]
+
+
+def test_a_run_joined_as_its_records_come_is_the_run_joined_at_once() -> None:
+    made = records(counts(SMOKE, "warn>server_error 1"), "smoke1-x", "smoke", 1)
+    joined = metrics.Join(labels(SMOKE))
+    for record in made:
+        joined.add(record)
+    at_once = metrics.join(made, labels(SMOKE))
+    assert list(joined.rows()) == at_once
+    assert joined.lines() == b"".join(jsonio.canonical(row) + b"\n" for row in at_once)
+
+
+def test_what_a_joined_run_lacks_is_said_when_its_rows_are_asked_for() -> None:
+    joined = metrics.Join({})
+    for record in records(SMOKE, "smoke1-x", "smoke", 1):
+        joined.add(record)
+    with pytest.raises(BadInput, match="no label for case p-001"):
+        joined.rows()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "a\u2028b", "=1+1", ""])
+def test_no_text_of_an_answer_stops_the_count(text: str) -> None:
+    made = rows(counts(SMOKE, "warn>server_error 1"))
+    made[0] |= {"job_id": text, "error": text}
+    assert metrics.summarise(made)["total"] == 20
+    assert metrics.failed_csv(made)
+
+
+def test_values_that_leave_are_builtin() -> None:
+    def types(value: Any) -> set[type]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return {type(value)}.union(*map(types, inner))
+
+    first, other = metrics.frame(FIRST), metrics.frame(second("warn>pass 1", "pass>server_error 1"))
+    made = [
+        metrics.summarise(other),
+        metrics.summarise([]),
+        metrics.rate_limit_stats(other),
+        metrics.consistency(first, other),
+        metrics.drift_matrix(metrics.summarise(first), metrics.summarise(other)),
+        metrics.error_classes(other),
     ]
-    path = tmp_path / "old.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(jsonio.canonical(row) for row in old) + b"\r\n")
-    found = metrics.summarise(metrics.adopt(jsonio.read_jsonl(path), str(path)))
-    assert (found["total"], found["comparable"], found["matched"], found["critical_false_pass"]) == (4, 2, 1, 1)
-    assert found["outcomes"] == {"answer": 2, "rate_limited": 1, "transport_error": 1}
+    assert set().union(*map(types, made)) <= {dict, list, str, int, float, bool, type(None)}
+    assert "NaN" not in json.dumps(made)
 
 
-@pytest.mark.parametrize(
-    "row", [{}, {"case_id": "A"}, {"case_id": "A", "expected_verdict": "maybe"}, {"expected_verdict": "pass"}]
-)
-def test_a_row_without_case_or_label_is_named(row: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match=r"old\.jsonl record 1"):
-        metrics.adopt([row], "old.jsonl")
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_no_figure_depends_on_the_order_of_the_rows(random: Random) -> None:
+    moves = ("warn>pass 1", "reject>pass 2", "pass>blocked 1", "blocked>rate_limited 1", "warn>server_error 1")
+    ordered = rows(counts(SMOKE, *moves))
+    for row in ordered:
+        row |= {
+            "attempts": random.randint(1, 4),
+            "duration_seconds": random.random() * 3,
+            "wait_seconds": random.random(),
+        }
+    shuffled = random.sample(ordered, len(ordered))
+    held = metrics.frame(ordered).sample(frac=1, random_state=random.randrange(2**32))
+    for other in (shuffled, held, Rows(held)):
+        assert jsonio.canonical(metrics.summarise(other)) == jsonio.canonical(metrics.summarise(ordered))
+        assert metrics.rate_limit_stats(other) == metrics.rate_limit_stats(ordered)
+        assert metrics.failed_csv(other) == metrics.failed_csv(ordered)
+        assert metrics.consistency(FIRST, other) == metrics.consistency(FIRST, ordered)
+        assert metrics.dependence(FIRST, other) == metrics.dependence(FIRST, ordered)
 
 
-def test_our_own_rows_are_adopted_as_they_are() -> None:
-    mine = rows(counts(SMOKE, "warn>server_error 1"))
-    assert metrics.summarise(metrics.adopt(mine, "x")) == metrics.summarise(mine)
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(metrics.VERDICTS), st.randoms(use_true_random=False))
+def test_other_names_for_the_classes_only_move_the_figures(names: list[str], random: Random) -> None:
+    """What knows no class by name stays; what is told class by class moves with the name."""
+    to = dict(zip(metrics.VERDICTS, names, strict=True))
+    mine = rows(FULL, kind="full")
+    for row in mine:
+        row["actual_verdict"] = random.choice([row["expected_verdict"], *metrics.VERDICTS])
+        row["matched"] = row["actual_verdict"] == row["expected_verdict"]
+    renamed = [
+        {**row, "expected_verdict": to[row["expected_verdict"]], "actual_verdict": to[row["actual_verdict"]]}
+        for row in mine
+    ]
+    before, after = metrics.summarise(mine), metrics.summarise(renamed)
+    symmetric = {"total", "comparable", "matched", "accuracy", "accuracy_interval", "accuracy_strict", "parents"}
+    symmetric |= {"by_scenario", "by_source_type", "first_try", "retried", "outcomes", "latency_seconds"}
+    assert {key: after[key] for key in symmetric} == {key: before[key] for key in symmetric}
+    assert after["baseline"]["share"] == before["baseline"]["share"]
+    for name in metrics.VERDICTS:
+        moved = after["confusion"][to[name]]
+        assert {seen: moved[to.get(seen, seen)] for seen in metrics.SEEN} == before["confusion"][name]
+        kept = {"expected", "answered", "predicted", "matched", "recall", "precision", "f1"}
+        assert {key: after["classes"][to[name]][key] for key in kept} == {
+            key: before["classes"][name][key] for key in kept
+        }
+    first = rows(FULL, "full0-w", kind="full")
+    first_renamed = [{**row, "actual_verdict": to[row["actual_verdict"]]} for row in first]
+    assert metrics.consistency(first, mine)["same"] == metrics.consistency(first_renamed, renamed)["same"]
 
 
 # --- text ----------------------------------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ def test_the_shipped_policy_holds_every_number_of_the_plan() -> None:
         ("run", "retries_429"): (">=", "6", "hard"),
         ("run", "ledger_damage"): ("==", "0", "hard"),
         ("run", "registration_changes"): ("==", "0", "hard"),
+        ("run", "verdict_faults"): ("==", "0", "hard"),
+        ("run", "secrets"): ("==", "0", "hard"),
+        # Beyond the plan, and never more than said.
+        ("smoke", "accuracy_lower_effective"): (">", "0.6", "advisory"),
+        ("smoke", "accuracy_over_baseline"): (">", "0", "advisory"),
+        ("smoke", "first_try_gap"): ("<=", "0.2", "advisory"),
+        ("pair", "flips"): ("==", "0", "advisory"),
+        ("full", "accuracy_lower_effective"): (">", "0.55", "advisory"),
+        ("full", "accuracy_over_baseline"): (">", "0", "advisory"),
+        ("full", "first_try_gap"): ("<=", "0.2", "advisory"),
     }
 
 
@@ -62,7 +72,9 @@ def test_every_metric_the_schema_allows_is_measured_and_the_other_way_round() ->
     allowed = schema["properties"]["gates"]["items"]["properties"]["metric"]["enum"]
     nothing = metrics.summarise([])
     pair = gates.Pair({"same": 0, "total": 0, "flips": []}, metrics.Tally((), 0))
-    measured = gates.measure(nothing, gates.Facts(), shipped().classes) | gates.measure_pair(pair)
+    measured = gates.measure(nothing, gates.Facts(), shipped().classes, shipped().correlation) | gates.measure_pair(
+        pair
+    )
     assert sorted(allowed) == sorted({*measured, "unanswered"})
 
 
@@ -93,6 +105,38 @@ def test_every_number_is_where_other_parts_read_it() -> None:
         pytest.param("    phase: 3\n    scope: smoke", "    scope: smoke", "with scope smoke", id="no phase"),
         pytest.param("  - number: 5", "  - number: 4", "phases out of order", id="phase twice"),
         pytest.param("dataset:", "dataset: [", "need YAML", id="no YAML"),
+        pytest.param(
+            'metric: accuracy_lower\n    operator: ">"\n    threshold: 0.60',
+            'metric: accuracy_lower\n    operator: ">"\n    threshold: 0.84',
+            "gate accuracy_lower with > 0.84, need a threshold that 20 cases can reach (20 of 20 reach 0.8389)",
+            id="a bound that 20 of 20 cannot reach",
+        ),
+        pytest.param(
+            'metric: accuracy_lower\n    operator: ">"\n    threshold: 0.55',
+            'metric: accuracy_lower\n    operator: ">"\n    threshold: 0.96',
+            "with > 0.96, need a threshold that 90 cases can reach (90 of 90 reach 0.9591)",
+            id="a bound that 90 of 90 cannot reach",
+        ),
+        pytest.param(
+            "threshold: 18/20", "threshold: 21/20", "a threshold that 20 cases can reach (20 of 20", id="21 of 20"
+        ),
+        pytest.param(
+            "threshold: 0.95", "threshold: 0", "a threshold that some result of 20 cases misses", id="cannot fail"
+        ),
+        pytest.param("min_n: 20", "min_n: 21", "min_n 21, need at most 20, what a smoke run has", id="n of 21"),
+        pytest.param(
+            'metric: pass_recall\n    operator: ">="\n    threshold: 0.60\n    min_n: 5',
+            'metric: pass_recall\n    operator: ">="\n    threshold: 0.60\n    min_n: 6',
+            "gate pass_recall with min_n 6, need at most 5, what a smoke run has",
+            id="more of a class than there is",
+        ),
+        pytest.param(
+            "min_n: 4\n", "min_n: 5\n", "gate classes_present with min_n 5, need at most 4", id="five classes"
+        ),
+        pytest.param("      - text: The data", "      - txt: The data", "the unknown key 'txt'", id="in a box"),
+        pytest.param("near_copy: 0.95", "near_copy: 1.5", "qualification.near_copy", id="more alike than alike"),
+        pytest.param("correlation: 0.3", "correlation: -0.3", "intra_parent_correlation", id="negative correlation"),
+        pytest.param("0.95, 0.99]", "0.95, 1.0]", "power.true_accuracy", id="certainty is no accuracy to ask about"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused_with_its_line(tmp_path: Path, old: str, new: str, found: str) -> None:
@@ -143,6 +187,10 @@ def test_a_missing_policy_is_bad_input(tmp_path: Path) -> None:
         pytest.param("severity: review", "severity: hard", "is hard, in the plan review", False, id="stricter"),
         pytest.param("budget_minutes: 45", "budget_minutes: 90", "pacing.budget_minutes is 90", True, id="budget"),
         pytest.param("level: 0.95", "level: 0.80", "confidence.level is 0.8", True, id="confidence"),
+        pytest.param(
+            "correlation: 0.3", "correlation: 0.1", "dependence.intra_parent_correlation is 0.1", True, id="correlation"
+        ),
+        pytest.param("near_copy: 0.95", "near_copy: 0.99", "qualification.near_copy is 0.99", True, id="copies"),
         pytest.param("exit_code: 14\n", "exit_code: 10\n", "exit code", True, id="milder code"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import random
 import tracemalloc
@@ -11,24 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from batch_world import ROOT, TEMPLATE, steady
 from dataset import DATASET, SMOKE, pdf, row, rows_of_all, write_all, write_documents, write_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from solidgreen import cases, manifest, qualify, request
+from PIL import Image, ImageDraw
+from solidgreen import cases, documents, manifest, qualify, request, selection
 from solidgreen.check import Status
 from solidgreen.errors import BadInput, IntegrityError
 from solidgreen.jsonio import sha256_file, to_plain, write_bytes, write_json
 from solidgreen.manifest import SCENARIOS, Label
 
+from rehearsal.cases.build import generate
+
 
 def qualified(root: Path, **changes: Any) -> qualify.Qualification:
-    options = {"dataset": DATASET, "smoke": SMOKE, **changes}
-    data = manifest.load(root / "manifest.csv", root)
-    return qualify.qualify(
-        data, options["dataset"], options["smoke"], data_root=root, template=request.load_template(TEMPLATE)
-    )
+    options = {"dataset": DATASET, "smoke": SMOKE, "data_root": root, "template": request.load_template(TEMPLATE)}
+    return qualify.qualify(manifest.load(root / "manifest.csv", root), **{**options, **changes})
 
 
 def failed(result: qualify.Qualification) -> dict[str, str]:
@@ -330,32 +332,47 @@ def labels(count: int, first: int = 1) -> list[Label]:
 
 
 @steady
-@given(st.integers(0, 50), st.integers(0, 2**31))
-def test_a_drawing_is_the_same_in_any_order_and_stays_when_rows_are_added(more: int, shuffle: int) -> None:
+@given(st.integers(0, 50), st.integers(0, 2**31), st.integers(0, 1000))
+def test_a_drawing_is_the_same_in_any_order_and_a_new_row_takes_a_place_only_by_its_rank(
+    more: int, shuffle: int, seed: int
+) -> None:
     strata = dict.fromkeys(SCENARIOS, 3)
-    rows = labels(50)
-    drawn = qualify.draw(rows, strata, 7)
-    shuffled = random.Random(shuffle).sample(rows, len(rows))
-    assert qualify.draw(shuffled, strata, 7) == drawn
-    grown = qualify.draw([*rows, *labels(more, first=100)], strata, 7)
+    rows, new = labels(50), labels(more, first=100)
+    drawn = selection.draw(rows, strata, seed)
+    mixed = random.Random(shuffle).sample([*rows, *new], 50 + more)
+    grown = selection.draw(mixed, strata, seed)
+    assert grown == selection.draw([*rows, *new], strata, seed)
+    assert selection.draw([row for row in mixed if row in rows], strata, seed) == drawn
+    scenario = {label.case_id: label.scenario for label in mixed}
+    place = {case_id: selection.rank(seed, "draw", case_id) for case_id in scenario}
+    for name in SCENARIOS:
+        before, after = ({i for i in ids if scenario[i] == name} for ids in (drawn, grown))
+        gone, come = before - after, after - before
+        assert come <= {label.case_id for label in new}
+        assert len(gone) == len(come)
+        # Whoever came outranks whoever went, and whoever stayed outranks both.
+        assert all(place[i] < place[j] for i in come for j in gone)
+        assert all(place[i] < place[j] for i in before & after for j in gone)
+        left = {label.case_id for label in new if label.scenario == name} - come
+        assert all(place[i] < place[j] for i in after for j in left)
     # A new row may take a place; it moves no old one.
-    old = [case_id for case_id in grown if case_id < "D3-100"]
-    assert old == [case_id for case_id in drawn if case_id in grown]
+    stayed = [case_id for case_id in drawn if case_id in grown]
+    assert [case_id for case_id in grown if case_id in drawn] == stayed
 
 
 def test_a_drawing_has_its_strata_and_another_seed_draws_another(tmp_path: Path) -> None:
     rows, strata = labels(100), {"pass": 5, "warn": 5, "reject": 4, "sanctions_tbml_shell": 3, "ocr_noise": 3}
-    drawn = qualify.draw(rows, strata, 1)
+    drawn = selection.draw(rows, strata, 1)
     scenario = {label.case_id: label.scenario for label in rows}
     counted = [scenario[case_id] for case_id in drawn]
     assert {name: counted.count(name) for name in strata} == strata
     assert counted != sorted(counted, key=list(strata).index)
-    assert qualify.draw(rows, strata, 2) != drawn
+    assert selection.draw(rows, strata, 2) != drawn
 
 
 def test_a_stratum_without_enough_cases_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="smoke stratum warn: found 20 cases, need 21"):
-        qualify.draw(labels(100), {"warn": 21}, 7)
+        selection.draw(labels(100), {"warn": 21}, 7)
 
 
 def test_the_probe_has_one_case_a_verdict_outside_the_smoke(tmp_path: Path) -> None:
@@ -366,12 +383,304 @@ def test_the_probe_has_one_case_a_verdict_outside_the_smoke(tmp_path: Path) -> N
     assert not set(result.probe["case_ids"]) & set(result.smoke["case_ids"])
 
 
-def test_pictures_are_no_stubs(tmp_path: Path) -> None:
-    from PIL import Image
+def picture(*lines: str) -> bytes:
+    """Return a PNG of a page with those lines."""
+    scan, data = Image.new("L", (300, 200), 255), io.BytesIO()
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(scan).text((20, 20 + 20 * number), line, fill=0)
+    scan.save(data, "PNG")
+    return data.getvalue()
 
+
+@pytest.mark.parametrize(
+    ("data", "missed"),
+    [(picture("Certificate of origin"), []), (picture(), ["dataset-not-stubs"])],
+    ids=["a page", "a blank page"],
+)
+def test_pictures_are_no_stubs_unless_they_are_blank(tmp_path: Path, data: bytes, missed: list[str]) -> None:
     write_all(tmp_path)
-    Image.new("RGB", (40, 40), "white").save(tmp_path / "bundles" / "b3" / "coo.png")
+    (tmp_path / "bundles" / "b3" / "coo.png").write_bytes(data)
+    assert list(failed(qualified(tmp_path))) == missed
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("coo.pdf", picture("Certificate"), "bundles/b3/coo.pdf holds image/png"),
+        ("coo.png", pdf("Certificate of origin", "Country Chile"), "bundles/b3/coo.png holds application/pdf"),
+        ("coo.doc", pdf("Certificate of origin", "Country Chile"), "bundles/b3/coo.doc holds application/pdf"),
+        (
+            "coo.pdf",
+            picture()[:8] + pdf("Certificate of origin", "Country Chile"),
+            "bundles/b3/coo.pdf holds application/pdf and begins as image/png",
+        ),
+    ],
+    ids=["a picture as PDF", "a PDF as a picture", "a PDF as something else", "two types in one"],
+)
+def test_a_document_of_another_type_than_its_name_says_is_named(
+    tmp_path: Path, name: str, data: bytes, words: str
+) -> None:
+    write_all(tmp_path)
+    (tmp_path / "bundles" / "b3" / name).write_bytes(data)
+    seen = failed(qualified(tmp_path))
+    assert list(seen) == ["dataset-types"]
+    assert seen["dataset-types"] == f"20 of 21 documents are what their name says: {words}"
+
+
+@pytest.mark.parametrize("name", ["coo", "COO.PNG"])
+def test_a_name_without_a_type_or_in_capitals_is_no_fault(tmp_path: Path, name: str) -> None:
+    write_all(tmp_path)
+    (tmp_path / "bundles" / "b3" / name).write_bytes(picture("Certificate"))
     assert failed(qualified(tmp_path)) == {}
+
+
+def credit(number: int = 0, **changes: str) -> bytes:
+    """Return a letter of credit of 120 words; *changes* replace whole lines."""
+    drawn = random.Random(number)
+    lines = {f"line{n}": " ".join("".join(drawn.choices("abcdefghij", k=8)) for _ in range(10)) for n in range(12)}
+    return pdf(*{**lines, **changes}.values(), title=f"{number} {sorted(changes)}")
+
+
+def kinds(result: qualify.Qualification, check_id: str) -> Any:
+    return next(check for check in result.checks if check.id == check_id)
+
+
+def one_parent(*numbers: int) -> list[dict[str, Any]]:
+    rows = rows_of_all()
+    for number in numbers:
+        rows[number - 1]["synthetic_parent_id"] = "P-one"
+    return rows
+
+
+#: Near copies under one label are allowed and make one parent of two: here the only one of their verdict.
+ONE = "all 2 pass cases come from one parent"
+
+
+# Cases 1 and 2 must pass, 5 must be rejected; each has a parent of its own unless said otherwise.
+@pytest.mark.parametrize(
+    ("first", "second", "cases", "related", "missed"),
+    [
+        pytest.param(credit(1), credit(2), (1, 5), False, "", id="two credits"),
+        pytest.param(
+            credit(1),
+            credit(1) + b"\n%%EOF",
+            (1, 5),
+            False,
+            "D3-001 (pass) and D3-005 (reject): the same words under two labels",
+            id="the same words under two labels",
+        ),
+        pytest.param(
+            credit(1),
+            credit(1) + b"\n%%EOF",
+            (1, 5),
+            True,
+            "D3-001 (pass) and D3-005 (reject): the same words under two labels",
+            id="the same words of one parent under two labels",
+        ),
+        pytest.param(
+            credit(1),
+            credit(1, line3="USD 148200"),
+            (1, 5),
+            False,
+            "",
+            id="nine of a hundred words apart",
+        ),
+        pytest.param(
+            credit(1),
+            credit(1, more="Revised"),
+            (1, 5),
+            False,
+            "D3-001 (pass) and D3-005 (reject): near copies under two labels and two parents",
+            id="a word apart under two labels and parents",
+        ),
+        pytest.param(credit(1), credit(1, more="Revised"), (1, 5), True, "", id="a word apart of one parent"),
+        pytest.param(credit(1), credit(1, more="Revised"), (1, 2), False, ONE, id="a word apart under one label"),
+        pytest.param(credit(1), credit(1) + b"\n%%EOF", (1, 2), False, ONE, id="the same words under one label"),
+    ],
+)
+def test_what_reads_the_same_under_two_labels_is_named_with_both(
+    tmp_path: Path, first: bytes, second: bytes, cases: tuple[int, int], related: bool, missed: str
+) -> None:
+    write_all(tmp_path)
+    for number, data in zip(cases, (first, second), strict=True):
+        write_documents(tmp_path, number, lc=data)
+        (tmp_path / "bundles" / f"b{number}" / "invoice.pdf").unlink()
+    write_manifest(tmp_path, one_parent(*cases) if related else rows_of_all())
+    seen = failed(qualified(tmp_path))
+    check = "dataset-parents" if missed == ONE else "dataset-near-copies"
+    assert list(seen) == ([check] if missed else [])
+    assert missed in "".join(seen.values())
+
+
+def test_bundles_of_one_parent_that_a_figure_tells_apart_are_shown_with_it(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    for number, amount in ((1, "148200"), (5, "184200")):
+        write_documents(tmp_path, number, lc=credit(1, more=f"USD {amount}"))
+        (tmp_path / "bundles" / f"b{number}" / "invoice.pdf").unlink()
+    write_manifest(tmp_path, one_parent(1, 5))
+    check = kinds(qualified(tmp_path), "dataset-near-copies")
+    assert check.status is Status.PASS
+    assert check.seen == "1 of 10 bundles near copies of another"
+    assert check.facts["near_copies"] == [["D3-001", "D3-005"]]
+    assert check.facts["told_apart_by"] == [{"cases": ["D3-001", "D3-005"], "words": ["148200", "184200"]}]
+
+
+@pytest.mark.parametrize(
+    ("cases", "related", "missed"),
+    [
+        pytest.param((1, 5), True, "", id="of one parent"),
+        pytest.param((1, 2), False, ONE, id="of two parents under one label"),
+        pytest.param(
+            (1, 5),
+            False,
+            "D3-001 (pass) and D3-005 (reject): one letter of credit under two labels and two parents",
+            id="of two parents under two labels",
+        ),
+    ],
+)
+def test_a_credit_in_two_bundles_is_that_of_one_parent(
+    tmp_path: Path, cases: tuple[int, int], related: bool, missed: str
+) -> None:
+    write_all(tmp_path)
+    for number in cases:
+        write_documents(tmp_path, number, lc=credit(1))
+    write_manifest(tmp_path, one_parent(*cases) if related else rows_of_all())
+    seen = failed(qualified(tmp_path))
+    check = "dataset-parents" if missed == ONE else "dataset-near-copies"
+    assert list(seen) == ([check] if missed else [])
+    assert missed in "".join(seen.values())
+
+
+def test_another_document_may_belong_to_several_parents(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    for number in (1, 5):
+        (tmp_path / "bundles" / f"b{number}" / "insurance.pdf").write_bytes(credit(1))
+    result = qualified(tmp_path)
+    assert failed(result) == {}
+    assert kinds(result, "dataset-parents").facts["parents"] == 10
+
+
+def test_scans_with_one_text_layer_are_told_by_their_pictures(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    for number, shown in ((1, "signed"), (5, "not signed")):
+        write_documents(tmp_path, number, invoice=credit(number))
+        (tmp_path / "bundles" / f"b{number}" / "lc.pdf").unlink()
+        (tmp_path / "bundles" / f"b{number}" / "lc.png").write_bytes(picture(shown))
+    assert failed(qualified(tmp_path)) == {}
+
+
+def test_parents_with_near_copies_count_as_one(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    for number in (1, 2, 3):
+        write_documents(tmp_path, number, lc=credit(1, more=f"Reference {number}"), invoice=credit(number + 10))
+    write_manifest(tmp_path, one_parent(1, 2, 3))
+    related = kinds(qualified(tmp_path), "dataset-parents").facts
+    rows = rows_of_all()
+    rows[2] |= {"scenario": "pass", "expected_verdict": "pass"}
+    write_manifest(tmp_path, rows)
+    dataset = {"scenarios": DATASET["scenarios"] | {"pass": {"count": 3, "expected": "pass"}}}
+    dataset["scenarios"]["warn"] = {"count": 1, "expected": "warn"}
+    result = qualified(tmp_path, dataset=dataset)
+    facts = kinds(result, "dataset-parents").facts
+    assert (related["parents"], related["parents_stated"]) == (8, 8)
+    assert (facts["parents"], facts["parents_stated"], facts["largest"]) == (8, 10, 3)
+    # 10 cases: Σm²/n = (9 + 7)/10; 10 / (1 + 0.6 · 0.3)
+    assert facts["effective_n"] == related["effective_n"] == round(10 / 1.18, 1)
+
+
+def test_a_verdict_that_comes_from_one_parent_is_inconclusive(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    write_manifest(tmp_path, one_parent(1, 2))
+    result = qualified(tmp_path)
+    check = kinds(result, "dataset-parents")
+    assert list(failed(result)) == ["dataset-parents"]
+    assert (check.status, check.exit_code, result.report["status"]) == (Status.INCONCLUSIVE, None, "inconclusive")
+    assert "all 2 pass cases come from one parent" in check.seen
+    assert check.facts["verdicts"]["pass"] == {"cases": 2, "parents": 1, "largest": 2, "effective_n": 1.5}
+
+
+def test_the_correlation_and_the_likeness_are_those_that_are_given(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    write_manifest(tmp_path, one_parent(1, 3))
+    worth = [
+        kinds(qualified(tmp_path, correlation=given), "dataset-parents").facts["effective_n"] for given in (0.0, 1.0)
+    ]
+    assert worth == [10.0, 8.3]
+    assert kinds(qualified(tmp_path, near_copy=0.7), "dataset-near-copies").status is Status.FAIL
+
+
+def test_a_smoke_without_a_verdict_of_the_data_set_fails(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    smoke = SMOKE | {"size": 4, "strata": {"pass": 2, "warn": 2}}
+    seen = failed(qualified(tmp_path, smoke=smoke))
+    assert list(seen) == ["dataset-smoke"]
+    assert seen["dataset-smoke"] == (
+        "4 cases of 4 parents, 2 pass, 2 warn, 0 reject, 0 blocked: no reject case; no blocked case"
+    )
+
+
+def test_the_smoke_is_counted_by_scenario_verdict_and_parent(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    facts = kinds(qualified(tmp_path), "dataset-smoke").facts
+    assert facts["scenarios"] == dict.fromkeys(SCENARIOS, 1)
+    assert facts["verdicts"] == {"pass": 1, "warn": 1, "reject": 2, "blocked": 1}
+    assert facts["parents"] == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("expected: reject", "text of bundles/b3/lc.pdf: 'expected: reject'"),
+        ("REJECT", "text of bundles/b3/lc.pdf: the line 'REJECT'"),
+        ("Set of ocr_noise", "text of bundles/b3/lc.pdf: the name 'ocr_noise'"),
+        ("Presentation D3-003", "text of bundles/b3/lc.pdf: D3-003"),
+    ],
+    ids=["a value", "a line", "a scenario", "the case id"],
+)
+def test_a_label_or_an_id_in_packed_text_is_quoted(tmp_path: Path, line: str, told: str) -> None:
+    write_all(tmp_path)
+    packed = pdf("Letter of credit number 3", line, "Amount USD 1000", packed=True)
+    assert line.encode() not in packed
+    write_documents(tmp_path, 3, lc=packed)
+    seen = failed(qualified(tmp_path))
+    assert list(seen) == ["dataset-blind"]
+    assert told in seen["dataset-blind"]
+
+
+def test_each_document_is_opened_once_however_many_cases_have_it(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    for number in (1, 3):
+        (tmp_path / "bundles" / f"b{number}" / "coo.pdf").write_bytes(pdf("Certificate of origin", "Country Chile"))
+    opened: list[Path] = []
+
+    def look(path: Path, media_type: str) -> documents.Look:
+        opened.append(path)
+        return documents.look(path, media_type)
+
+    assert failed(qualified(tmp_path, look=look)) == {}
+    assert len(opened) == 21
+
+
+def test_the_defaults_are_the_numbers_of_the_shipped_policy() -> None:
+    shipped = yaml.safe_load((ROOT / "policy" / "day3.yml").read_text())
+    assert shipped["qualification"]["near_copy"] == qualify.NEAR_COPY
+    assert shipped["dependence"]["intra_parent_correlation"] == qualify.CORRELATION
+
+
+@pytest.fixture(scope="module", name="generated")
+def generated_fixture(tmp_path_factory: pytest.TempPathFactory) -> qualify.Qualification:
+    root = tmp_path_factory.mktemp("rehearsal") / "day3"
+    generate(root)
+    rules = yaml.safe_load((ROOT / "policy" / "day3.yml").read_text())
+    return qualified(root, dataset=rules["dataset"], smoke=rules["smoke"])
+
+
+def test_the_rehearsals_own_cases_qualify_without_a_false_alarm(generated: qualify.Qualification) -> None:
+    assert failed(generated) == {}
+    facts = kinds(generated, "dataset-parents").facts
+    assert (facts["cases"], facts["parents"]) == (90, facts["parents_stated"])
+    assert facts["parents"] < facts["effective_n"] < 90
+    assert kinds(generated, "dataset-near-copies").facts["near_copies"] == []
 
 
 def test_a_disabled_row_is_no_case(tmp_path: Path) -> None:
