@@ -287,5 +287,15 @@ def waived(found: RecordSet, gate: str) -> None:
 
 
 def first_cycle(found: RecordSet) -> None:
-    """Remove the snapshot of the cycle before."""
+    """Make the snapshot one of a folder in which no cycle had been."""
+    (found.root.results / jsonio.read_json(found.root.cycle)["snapshot"] / "cycle.json").unlink()
+
+
+def unregistered(found: RecordSet) -> None:
+    """Take every digest out of the registration."""
+    in_cycle(found, "registration", "digests", {})
+
+
+def no_snapshot(found: RecordSet) -> None:
+    """Remove the snapshot that was taken before the cycle."""
     shutil.rmtree(found.root.results / jsonio.read_json(found.root.cycle)["snapshot"])

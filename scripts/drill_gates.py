@@ -339,6 +339,8 @@ def registration_changes(at: Place) -> list[Drill]:
         if at.run == "smoke1"
         else at.fires("a case less in the selection", (to.deselected, at.run)),
         at.fires("an input that nobody looked at", forged=((to.in_cycle, *registered, "digests", "image", zero),)),
+        at.fires("no input registered at all", forged=((to.unregistered,),)),
+        at.fires("the snapshot before the cycle taken away", forged=((to.no_snapshot,),)),
         at.fires("run before it was registered", forged=((to.in_cycle, *registered, "at", later),)),
         at.fires("its registration rewritten, the chain signed anew", forged=((to.repaced, at.run),)),
         at.fires("the policy loosened after it was registered", bent=bend(at.rules, -1)),

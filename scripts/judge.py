@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from solidgreen import gates, jsonio, metrics, policy, results, suspicion
 from solidgreen.check import Status
-from solidgreen.errors import BadInput, ExitCode, IntegrityError, SolidGreenError, worst
+from solidgreen.clock import SystemClock, parse
+from solidgreen.errors import (
+    ANOTHER_FORM,
+    BadInput,
+    ExitCode,
+    Inconclusive,
+    SolidGreenError,
+    another_form,
+    worst,
+)
 from solidgreen.paths import OBSERVATIONS, DataRoot
 from solidgreen.policy import Policy
 from solidgreen.results import Run
@@ -55,6 +64,12 @@ class Verdict:
     callouts: Sequence[Callout] = ()
     changed: Sequence[policy.Deviation] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    expired: Sequence[str] = ()
+
+    @property
+    def waived(self) -> list[str]:
+        """What is carried, and by whom."""
+        return [result.waiver for result in self.results if result.status is Status.WAIVED]
 
     @property
     def not_established(self) -> list[str]:
@@ -63,14 +78,14 @@ class Verdict:
 
     @property
     def caps(self) -> list[str]:
-        """What makes a pass inconclusive: numbers looser than the shipped ones."""
-        return [deviation.text for deviation in self.changed if deviation.loosens]
+        """What makes a pass inconclusive: numbers looser than the shipped ones, a waiver that is over."""
+        return [*(deviation.text for deviation in self.changed if deviation.loosens), *self.expired]
 
     @property
     def deviations(self) -> list[str]:
         """Everything that is not as in the plan."""
         said = self.conclusion.deviations if self.conclusion else ()
-        return [*(deviation.text for deviation in self.changed), *said]
+        return [*(deviation.text for deviation in self.changed), *said, *self.waived]
 
     @property
     def exit_code(self) -> int:
@@ -219,7 +234,20 @@ def judge_record(
     from solidgreen import judgement
 
     run_id, cycle = options.results.resolve().parent.name, cycles.require(root)
-    entry = next((run for run in cycle["runs"] if run["run_id"] == run_id), None)
+    try:
+        entry = next((run for run in cycle["runs"] if run["run_id"] == run_id), None)
+        if entry and (entry["kind"], entry["ordinal"]) not in cycles.RUNS:
+            entry = None
+        ended = entry is None or entry["state"] != "open"
+    except ANOTHER_FORM as error:
+        raise another_form(str(root.cycle), error) from error
+    if not ended:
+        raise Inconclusive(
+            f"run {run_id}",
+            found="one that has not ended",
+            need="its end on record",
+            next_step="go on with it: invoke go",
+        )
     if entry is None or options.against or options.gates not in (None, "", entry["kind"]):
         found = "a run the cycle does not have" if entry is None else f"a {entry['kind']} run of a cycle"
         raise BadInput(
@@ -247,19 +275,21 @@ def judge_record(
             digests=written.get("digests"),
             rehearsal_pacing=written.get("rehearsal_pacing") is not False,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(
-            f"evidence of {run_id}",
-            found=f"a file of another form than was written ({error!r})",
-            need="the files as they were written",
-            next_step="restore the results from their snapshot",
-        ) from error
+    except ANOTHER_FORM as error:
+        raise another_form(f"evidence of {run_id}", error) from error
     limits = metrics.rate_limit_stats(judged.rows)
     if options.metrics_only:
         return Verdict({**judged.summary, "rate_limit": limits})
     blind = any(result.metric == "verdict_faults" and result.status is Status.PASS for result in judged.results)
     marks = suspicion.of_run(metrics.frame(judged.rows), blind=blind) if judged.rows else []
-    return Verdict(judged.summary, judged.results, judged.conclusion, marks, changed, {"rate_limit": limits})
+    held = json.loads(judged.files[judgement.GATES])["waivers"]
+    now = SystemClock().now()
+    over = [
+        f"{waiver['waives']}: its waiver expired at {waiver['expires']}"
+        for waiver in held
+        if parse(waiver["expires"]) <= now
+    ]
+    return Verdict(judged.summary, judged.results, judged.conclusion, marks, changed, {"rate_limit": limits}, over)
 
 
 def judge(options: argparse.Namespace) -> Verdict:
@@ -297,7 +327,8 @@ def lines(found: Verdict) -> Iterator[str]:
     for deviation in found.changed:
         yield f"DEVIATION     {visible(deviation.text)}" + (" (caps the decision)" if deviation.loosens else "")
     yield ""
-    yield f"{found.status.value.upper()}: {_reason(found, found.conclusion)}"
+    word = " WITH WAIVER" if found.waived and found.status is Status.PASS else ""
+    yield f"{found.status.value.upper()}{word}: {_reason(found, found.conclusion)}"
     if found.not_established:
         yield f"not established from this file: {', '.join(found.not_established)}"
 
@@ -318,7 +349,8 @@ def _reason(found: Verdict, conclusion: gates.Conclusion) -> str:
         return f"{marks[0].id}: {marks[0].text}"
     text = f"{sum(result.status is Status.PASS for result in found.results)} gates passed"
     if found.caps:
-        text += f", by a policy that is looser than the plan: {visible(found.caps[0])}"
+        why = "but" if found.expired else "by a policy that is looser than the plan:"
+        text += f", {why} {visible([*found.expired, *found.caps][0])}"
     if marks:
         text += f"; called out: {', '.join(mark.id for mark in marks)}"
     return text
@@ -340,6 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics-only", action="store_true", help="show the numbers, judge nothing")
     options = parser.parse_args(arguments)
     try:
+        jsonio.require_names(options.results, options.against, options.policy)
         found = judge(options)
         print("\n".join(lines(found)), file=sys.stderr if options.json else sys.stdout)
         if options.json:

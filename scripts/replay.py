@@ -122,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     options = parser.parse_args(arguments)
     try:
+        jsonio.require_names(options.data_root, options.policy)
         code, lines, found = work(options)
     except SolidGreenError as error:
         print(error, file=sys.stderr)

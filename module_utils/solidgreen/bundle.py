@@ -10,6 +10,7 @@ from pathlib import Path
 from . import cycle as cycles
 from . import jsonio, report
 from .decision import Decision, decide
+from .errors import ANOTHER_FORM, another_form
 from .judgement import GATES, METRICS, document, doubts
 from .paths import DataRoot
 from .policy import Policy, deviations
@@ -34,7 +35,15 @@ def make(root: DataRoot, policy: Policy, *, shipped: Policy | None, level_asked:
     What was judged is judged again from its evidence: the decision rests on that, not on what a file says of it.
 
     :param shipped: the policy the numbers are compared with, where it can be read
+    :raises IntegrityError: a file has another form than it was written in
     """
+    try:
+        return _made(root, policy, shipped, level_asked, now)
+    except ANOTHER_FORM as error:
+        raise another_form(f"evidence in {root.results}", error) from error
+
+
+def _made(root: DataRoot, policy: Policy, shipped: Policy | None, level_asked: str, now: datetime) -> Made:
     cycle = cycles.load(root)
     phases = {phase.number: jsonio.read_json_or_none(root.phase(phase.number)) for phase in policy.phases}
     runs = {f"{run['kind']}{run['ordinal']}": root.run(run["run_id"]) for run in (cycle or {}).get("runs", [])}

@@ -37,13 +37,28 @@ class SystemClock:
 
 
 def stamp(moment: datetime) -> str:
-    """Return ``2026-03-01T12:00:00.000000Z``: UTC, microseconds, sortable as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Return ``2026-03-01T12:00:00.000000Z``: UTC, microseconds, sortable as text.
+
+    :raises ValueError: the moment names no zone, or lies before the year 1 or after 9999 in UTC
+    """
+    return _in_utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse(text: str) -> datetime:
-    """Return the moment a stamp names, aware, in UTC."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    """Return the moment a stamp names, aware, in UTC.
+
+    :raises ValueError: the text is no time, or one that :func:`stamp` refuses
+    """
+    return _in_utc(datetime.fromisoformat(text.replace("Z", "+00:00")))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:  # Python would take it as of the machine's zone, and mean another time elsewhere
+        raise ValueError(f"{moment.isoformat()} names no time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{moment.isoformat()} is no time in UTC") from error
 
 
 def compact(moment: datetime) -> str:

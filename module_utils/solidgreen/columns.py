@@ -60,6 +60,9 @@ FIELDS = tuple(KINDS)
 #: Rows that are turned into columns at a time.
 CHUNK = 8192
 BETWEEN = ";"
+#: Seconds beyond it (32 years) are none that a case took, and times outside of these none that a run was at.
+LONGEST_S = 1e9
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, tzinfo=UTC)
 
 
 @cache
@@ -84,6 +87,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     for field in schema():
         values = [row.get(field.name) for row in rows]
         try:
+            if KINDS[field.name] == "count" and any(isinstance(value, float) for value in values):
+                raise ValueError("Arrow would cut a fraction off")
             made.append(pa.array(values, field.type))
         except (ValueError, TypeError, OverflowError):  # text for a number, half a surrogate pair ...
             made.append(pa.array([_as(KINDS[field.name], value) for value in values], field.type))
@@ -119,7 +124,10 @@ def _text(value: Any) -> str:
 
 
 def encoded(raw: pa.Table) -> pa.Table:
-    """Return a table of :func:`schema` with the types that a frame is made of; columns that have them already stay."""
+    """Return a table of :func:`schema` with the types that a frame is made of; columns that have them already stay.
+
+    Seconds and times that no run can have are null, as what is no number or time at all.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
@@ -132,8 +140,13 @@ def encoded(raw: pa.Table) -> pa.Table:
             column = column.dictionary_encode()
         elif kind == "flag":
             column = column.fill_null(False)
+        elif kind == "seconds":
+            column = pc.if_else(pc.less_equal(pc.abs(column), LONGEST_S), column, None)
         elif kind == "moment" and not pa.types.is_timestamp(column.type):
             column = _moments(column)
+            after = pc.greater_equal(column, pa.scalar(EARLIEST, column.type))
+            before = pc.less_equal(column, pa.scalar(LATEST, column.type))
+            column = pc.if_else(pc.and_(after, before), column, None)
         made[name] = column
     return pa.table(made)
 

@@ -98,7 +98,8 @@ def decide(
     findings = {n: _phase(n, phases.get(n), cycle, policy, gate_files, now) for n in range(len(policy.phases))}
     general = _cycle(cycle, gate_files)
     for label, reason in (doubts or {}).items():
-        number = next(n for n, runs in RUNS.items() if label in {f"{kind}{ordinal}" for kind, ordinal in runs})
+        # A run that the plan does not have speaks against its last one.
+        number = next((n for n, runs in RUNS.items() if label in {f"{kind}{ordinal}" for kind, ordinal in runs}), 4)
         doubt = _not_believed(number, f"{label}: {reason}", RESTORE)
         if findings[number].state == "pass":
             findings[number] = doubt
@@ -188,6 +189,17 @@ def _phase(
         return _not_believed(number, f"{name} left a file that is no verdict", again)
     if cycle is None or doc.get("cycle_id") != cycle.get("cycle_id") or doc.get("phase") != number:
         return _not_believed(number, f"{name} has the verdict of {doc.get('cycle_id')}, not of this cycle", again)
+    ended = [
+        str(run.get("ended_at") or "")
+        for run in cycle.get("runs", ())
+        if (run["kind"], run["ordinal"]) in RUNS.get(number, ())
+    ]
+    if any(Status.WAIVED is check.status for check in checks):
+        return _not_believed(number, f"{name} has a check that says waived, which only a gate can be", again)
+    if status is not Status.PASS and _milder(status, code, checks):
+        return _not_believed(number, f"{name} says {status.value} over a check that says worse", again)
+    if status is Status.PASS and any(end and parse(end) > finished for end in ended):
+        return _not_believed(number, f"{name} finished at {doc['finished_at']}, before its runs did", again)
     if finished > now:
         return _not_believed(number, f"{name} finished at {doc['finished_at']}, which is not yet", again)
     if status is Status.PASS and overall(check.status for check in checks) is not Status.PASS:
@@ -209,6 +221,14 @@ def _phase(
         when = f"expired at {stamp(expires)}" if expires else "states no expiry"
         return Finding(number, "expired", ExitCode.INCONCLUSIVE, f"{name}: its pass {when}", again)
     return _runs(number, name, cycle, policy, gate_files) or Finding(number, "pass", ExitCode.OK, f"{name} passed", "")
+
+
+def _milder(status: Status, code: int, checks: Sequence[Check]) -> bool:
+    """Tell whether a verdict that is no pass says less than its checks do, by status or by exit code."""
+    if status is Status.INCONCLUSIVE and overall(check.status for check in checks) is Status.FAIL:
+        return True
+    failed = [check.exit_code for check in checks if check.status is Status.FAIL and check.exit_code]
+    return bool(failed) and worst([code, *failed]) != code
 
 
 def _after(moment: datetime, minutes: float) -> datetime:
@@ -274,9 +294,9 @@ def _cycle(cycle: Mapping[str, Any] | None, gate_files: Mapping[str, Mapping[str
 
 def _rehearsal(cycle: Mapping[str, Any] | None, phases: Mapping[int, Mapping[str, Any] | None]) -> bool | None:
     """Return whether the target calls itself a rehearsal: as registered, before that as phases 1 and 2 heard it."""
-    registered = cycle.get("rehearsal") if cycle else None
-    if registered is not None:
-        return bool(registered)
+    said = _said_of_rehearsal(cycle)
+    if said:
+        return True if True in said else bool(said[0])
     heard = [
         check.get("facts", {}).get("rehearsal")
         for number in (1, 2)
@@ -286,9 +306,25 @@ def _rehearsal(cycle: Mapping[str, Any] | None, phases: Mapping[int, Mapping[str
     return bool(heard[-1]) if heard else None
 
 
+def _said_of_rehearsal(cycle: Mapping[str, Any] | None) -> list[Any]:
+    """Return whether the target is a rehearsal, as each place of the cycle says that tells it; its own first."""
+    registered = (cycle or {}).get("registration") or {}
+    places = [(cycle or {}).get("rehearsal"), registered.get("rehearsal")]
+    places.append((registered.get("target") or {}).get("rehearsal"))
+    return [each for each in places if each is not None]
+
+
+def _not_believed_at_all(reason: str) -> Finding:
+    return Finding(None, "not believed", ExitCode.INTEGRITY, reason, NEW_CYCLE)
+
+
 def _target(cycle: Mapping[str, Any] | None) -> list[Finding]:
     """Return what is wrong with the target; a cycle learns only with its registration whether it is a rehearsal."""
-    if cycle is None or cycle.get("rehearsal") is not None:
+    said = _said_of_rehearsal(cycle)
+    if cycle is None or said:
+        if len({bool(each) for each in said}) > 1:
+            reason = "the cycle says both that its target is a rehearsal and that it is none"
+            return [_not_believed_at_all(reason)]
         return []
     reason = "nobody asked the target whether it is a rehearsal"
     return [Finding(None, "inconclusive", ExitCode.INCONCLUSIVE, reason, "invoke phase --only 3")]

@@ -93,3 +93,26 @@ class Inconclusive(SolidGreenError):
     """There is nothing to decide from (exit 11)."""
 
     exit_code = ExitCode.INCONCLUSIVE
+
+
+#: What reading a file raises that has another form than it was written in: changed by a hand, or torn.
+ANOTHER_FORM = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
+def another_form(subject: str, error: BaseException) -> IntegrityError:
+    """Return the error of evidence in which a file has another form than it was written in."""
+    return IntegrityError(
+        subject,
+        found=f"a file of another form than was written ({error!r})",
+        need="the files as they were written",
+        next_step="restore the results from their snapshot, or invoke go --new-cycle",
+    )

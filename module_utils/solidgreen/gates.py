@@ -20,6 +20,8 @@ from .stats import Interval, clustered, exact_upper, wilson
 from .text import plural, visible
 
 SCHEMA = "solidgreen/gates/1"
+#: Starts are timed where they are sent: so much earlier is the clock's doing, not the pacer's.
+CLOCK_S = 0.05
 
 
 class Kind(StrEnum):
@@ -84,6 +86,7 @@ class Facts:
     :param known_errors: kinds of infrastructure error that the smokes showed
     :param rehearsal_pacing: the target is a rehearsal, which may be paced faster and says so
     :param verdicts: verdicts that do not follow again from what was recorded of their answers
+    :param smallest_gap_s: between the two starts of requests that were closest; what was kept counts, not what was said
     """
 
     ledger: Tally | None = None
@@ -94,6 +97,7 @@ class Facts:
     known_errors: Collection[str] | None = None
     rehearsal_pacing: bool = False
     verdicts: Tally | None = None
+    smallest_gap_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ class GateResult:
     detail: str = ""
     exposure: str = ""
     waiver: str = ""
+    beyond_plan: bool = False
 
     @property
     def name(self) -> str:
@@ -147,11 +152,6 @@ class GateResult:
     def fired(self) -> bool:
         """Whether it failed and only says so."""
         return self.severity == "advisory" and self.status is Status.FAIL
-
-    @property
-    def beyond(self) -> bool:
-        """Whether the plan does not ask for it."""
-        return "beyond the plan" in self.source
 
     @property
     def effect(self) -> Status:
@@ -277,13 +277,20 @@ def measure(
     minutes = summary["duration_minutes"] if facts.active_minutes is None else facts.active_minutes
     amounts = {
         "duration_minutes": (minutes if total else None, "min"),
-        "min_interval": (pacing.get("min_interval"), "s"),
+        "min_interval": (_interval(pacing.get("min_interval"), facts.smallest_gap_s), "s"),
         "retries_429": (pacing.get("retries_429"), "retries"),
     }
     for name, (amount, unit) in amounts.items():
         known = amount if isinstance(amount, (int, float)) else None
         measured[name] = Measurement(Kind.AMOUNT, 0 if known is None else 1, amount=float(known or 0), noun=unit)
     return measured
+
+
+def _interval(stated: object, kept: float | None) -> object:
+    """Return the interval to judge: what was stated, or what was kept where that is clearly less."""
+    if isinstance(stated, (int, float)) and kept is not None and kept < stated - CLOCK_S:
+        return kept
+    return stated
 
 
 def _kinds(outcomes: Mapping[str, int]) -> str:
@@ -429,6 +436,7 @@ def judge(gate: GateSpec, measured: Measurement, subject: str, level: float, pha
         exit_code=gate.exit_code,
         detail=visible(measured.detail),
         exposure=_exposure(measured, interval),
+        beyond_plan=gate.beyond_plan,
     )
 
 
@@ -612,7 +620,7 @@ def conclude(results: Sequence[GateResult]) -> Conclusion:
     deviations = tuple(
         f"{result.name} is {result.seen}, the plan needs {result.needed}"
         for result in results
-        if result.fired and not result.beyond
+        if result.fired and not result.beyond_plan
     )
     return Conclusion(status, code, deciding.sentence() if deciding else "no gate was judged", deviations)
 

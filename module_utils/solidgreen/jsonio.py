@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadInput, InfrastructureStop, IntegrityError
+from .text import visible
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -128,17 +129,52 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     write_bytes(path, text.encode("ascii") + b"\n", mode)
 
 
+def loads(raw: bytes) -> Any:
+    """Return the JSON of UTF-8 bytes; a BOM is accepted, another encoding is not guessed.
+
+    :raises ValueError: they are none, or are nested deeper than the decoder goes
+    """
+    try:
+        return json.loads(raw.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def require_names(*paths: Path | None) -> None:
+    """Pass when the system can look for each path, whether or not anything is there.
+
+    :raises BadInput: one is too long, has a NUL byte, or leads through a folder that is closed to us
+    """
+    for path in filter(None, paths):
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            found = str(error.strerror if isinstance(error, OSError) else error)
+            raise BadInput(
+                visible(str(path), 100), found=found, need="a path that can be read", next_step="correct the path"
+            ) from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object a file of ours holds.
 
-    :raises BadInput: the file is missing
-    :raises IntegrityError: the file is not a JSON object
+    :raises BadInput: the file is missing or cannot be read
+    :raises IntegrityError: the file is not a JSON object in UTF-8
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = loads(path.read_bytes())
     except FileNotFoundError as error:
         raise BadInput(
             str(path), found="no file", need="a JSON file", next_step="run the phase that writes it"
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            str(path),
+            found="a folder" if isinstance(error, IsADirectoryError) else f"no readable file ({error.strerror})",
+            need="a JSON file",
+            next_step="restore it, or permit reading it, then run the same command again",
         ) from error
     except ValueError as error:
         raise IntegrityError(
@@ -173,7 +209,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             if not line:
                 continue
             try:
-                value = json.loads(line)
+                value = loads(line)
             except ValueError as error:
                 raise IntegrityError(
                     f"{path} line {number}",

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from . import cases, early, gates, jsonio, ledger, metrics, shards, verdict, waivers
 from .check import Check, Status
 from .clock import parse
-from .errors import BadInput, IntegrityError, SolidGreenError
+from .errors import ANOTHER_FORM, BadInput, IntegrityError, SolidGreenError
 from .manifest import Label
 from .metrics import Tally
 from .paths import OBSERVATIONS, SNAPSHOT_PREFIX, DataRoot
@@ -33,6 +34,8 @@ METRICS, CONFUSION, FAILED, RATE_LIMIT = (
     "failed_cases.csv",
     "rate_limit_stats.json",
 )
+#: Settings of the pacing that a run must have as they were registered.
+PACED = ("min_interval", "max_in_flight", "retries_429", "budget_minutes")
 COPIED = (METRICS, CONFUSION, FAILED, RATE_LIMIT)
 ROWS, GATES = "results.jsonl", "gates.json"
 
@@ -53,17 +56,22 @@ class Evidence:
     ended: str | None = None
     pace: Mapping[str, Any] | None = None
     verdicts: Tally | None = None
+    smallest_gap_s: float | None = None
     lines: bytes = b""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What a run is judged against: labels, the first smoke (of the second), waivers, what its rows do not tell."""
+    """What a run is judged against: labels, the first smoke (of the second), waivers, what its rows do not tell.
+
+    ``smokes`` are the rows of both smokes of the cycle, by run label, where the run is the full one.
+    """
 
     labels: Mapping[str, Mapping[str, Any]]
     first_rows: Sequence[Mapping[str, Any]]
     facts: gates.Facts
     waivers: Sequence[Waiver] = ()
+    smokes: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     def unsent(self, cases: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Return the labels of those cases; one without a label is for the gate over the registration."""
@@ -129,10 +137,14 @@ def judge_run(
     facts = replace(
         under.facts,
         ledger=evidence.chain,
-        registration=registration_tally(root, policy, evidence.registration, cycle, digests, labels=under.labels),
+        registration=_with_faults(
+            registration_tally(root, policy, evidence.registration, cycle, digests, labels=under.labels),
+            borrowed(under.smokes, evidence.rows),
+        ),
         pacing=evidence.registration.get("pacing"),
         active_minutes=evidence.active_minutes,
         verdicts=evidence.verdicts,
+        smallest_gap_s=evidence.smallest_gap_s,
     )
     # However it ended before its last case, what is certain by then counts; it is worked out from the evidence alone.
     unsent = under.unsent(evidence.missing) if evidence.ended not in (None, "finished") else {}
@@ -156,7 +168,7 @@ def judge_run(
         "unsent": list(evidence.missing),
         "power": chances(policy, kind, summary["comparable"]),
         "flips": pair.consistency["flips"] if pair else [],
-        "waivers": [waiver for waiver in under.waivers if any(waiver.names(result) for result in results)],
+        "waivers": [waiver for waiver in under.waivers if waiver.carries(results)],
         "gates": results,
     }
     files = {
@@ -188,13 +200,30 @@ def ground(
     against = _first_smoke(cycle) if (kind, ordinal) == ("smoke", 2) else None
     first = read_run(root, against, labels, kind=kind, ordinal=1, state=_state(cycle, against)) if against else None
     rows = first.rows if first else ()
+    smokes = _smokes(root, cycle, labels) if kind == "full" else {}
     facts = gates.Facts(
         prior=metrics.summarise(rows, policy.level) if rows else _prior(root, kind, cycle),
-        known_errors=_known_errors(root, cycle, labels) if kind == "full" else None,
-        rehearsal_pacing=rehearsal_pacing and bool(cycle) and (cycle or {}).get("rehearsal") is True,
+        known_errors=_known_errors(smokes) if kind == "full" else None,
+        rehearsal_pacing=rehearsal_pacing and _is_rehearsal(cycle),
     )
     sealed = jsonio.read_json(root.labels).get("manifest_sha256")
-    return Ground(labels, rows, facts, waivers.load(root.waivers, policy, sealed))
+    return Ground(labels, rows, facts, waivers.load(root.waivers, policy, sealed), smokes)
+
+
+def borrowed(smokes: Mapping[str, Sequence[Mapping[str, Any]]], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the signs that a full run took answers from a smoke, over the cases they share: it starts empty."""
+    found = []
+    for label, before in smokes.items():
+        cases_of = {row["case_id"] for row in before}
+        shared = [row for row in rows if row["case_id"] in cases_of]
+        again = {row["case_id"] for row in shared}
+        signs = metrics.dependence([row for row in before if row["case_id"] in again], shared)
+        found += [f"{label}: {fault}" for fault in signs.faults]
+    return found
+
+
+def _with_faults(tally: Tally | None, faults: Sequence[str]) -> Tally | None:
+    return tally and replace(tally, faults=(*tally.faults, *faults), n=tally.n + len(faults))
 
 
 def ended_at(summary: Mapping[str, Any]) -> datetime:
@@ -230,7 +259,7 @@ def doubts(root: DataRoot, policy: Policy, cycle: Mapping[str, Any] | None) -> d
                 reason = _doubt(root, policy, cycle, run)
             except SolidGreenError as error:
                 reason = f"{error.subject}: {error.found}"
-            except (AttributeError, KeyError, TypeError, ValueError) as error:  # signed anew by a hand that knew how
+            except ANOTHER_FORM as error:  # signed anew by a hand that knew how
                 reason = f"evidence of {run['run_id']}: found another form than was written ({error!r})"
             if reason:
                 found[f"{run['kind']}{run['ordinal']}"] = reason
@@ -377,6 +406,7 @@ def read_run(
         ended=None if found.end is None else str(found.end["state"]),
         pace=found.pace,
         verdicts=again.tally(),
+        smallest_gap_s=found.smallest_gap_s,
     )
 
 
@@ -393,7 +423,8 @@ class _Again:
     """
 
     def __init__(self, root: DataRoot) -> None:
-        self._map = root.verdict_map
+        self._map, self._cases = root.verdict_map, root.cases
+        self._source: cases.CaseFile | None = None
         self._vmap: VerdictMap | None = None
         self._found: Tally | SolidGreenError | None = None
         self._faults: list[str] = []
@@ -405,7 +436,7 @@ class _Again:
             self._begin(record)
         elif record["type"] == "observation" and self._vmap:
             self._n += 1
-            if not verdict.follows(record, self._vmap):
+            if not (verdict.follows(record, self._vmap) and self._same_case(record)):
                 self._faults.append(str(record["case_id"]))
 
     def _begin(self, registration: Mapping[str, Any]) -> None:
@@ -413,6 +444,7 @@ class _Again:
             return
         try:
             vmap = verdict.load_map(self._map)
+            self._source = cases.load(self._cases) if self._cases.is_file() else None
         except SolidGreenError as error:
             self._found = error
             return
@@ -420,6 +452,18 @@ class _Again:
             self._vmap = vmap
         else:
             self._found = Tally((f"{self._map.name} is not the map the run was read by",), 1)
+
+    def _same_case(self, record: Mapping[str, Any]) -> bool:
+        """Tell whether the answer is one to the documents of that case, its values kept unless they are personal."""
+        if self._source is None or str(record["case_id"]) not in self._known:
+            return False
+        case = self._source.get(str(record["case_id"]))
+        kept = record.get("values_kept") is (not case.contains_pii)
+        return kept and record.get("content_sha256") == case.content_sha256
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._source.ids if self._source else ())
 
     def tally(self) -> Tally | None:
         """Return those cases, None where no map was kept.
@@ -434,6 +478,14 @@ class _Again:
 def _state(cycle: Mapping[str, Any] | None, run_id: str | None) -> str:
     runs = (cycle or {}).get("runs", [])
     return next((str(run["state"]) for run in runs if run["run_id"] == run_id), "open")
+
+
+def _is_rehearsal(cycle: Mapping[str, Any] | None) -> bool:
+    """Tell whether the target said that it is a rehearsal, in every place that keeps it."""
+    registered = (cycle or {}).get("registration") or {}
+    places = [(cycle or {}).get("rehearsal"), registered.get("rehearsal", True)]
+    places.append((registered.get("target") or {}).get("rehearsal", True))
+    return all(said is True for said in places)
 
 
 def _first_smoke(cycle: Mapping[str, Any] | None) -> str | None:
@@ -483,7 +535,6 @@ def registration_tally(
         ("verdict_map", run.get("verdict_map_sha256")),
     ]
     known: Mapping[str, Any] = registration["digests"]
-    seen = [(name, value) for name, value in seen if name in known]
     seen += [(name, value) for name, value in (digests or {}).items()]
     compared = [(name, name in known and known[name] == value) for name, value in seen]
     compared += [(f"{name} (nobody looked)", False) for name in sorted({*known} - {name for name, _ in seen})]
@@ -495,6 +546,10 @@ def registration_tally(
         ("selection of the run", _drawn(policy, run, labels)),
         ("order (the run began first)", parse(str(run["at"])) >= parse(str(registration["at"]))),
     ]
+    settings, paced = registration.get("pacing") or {}, run.get("pacing") or {}
+    compared += [(f"pacing ({key})", paced.get(key) == settings[key]) for key in PACED if key in settings]
+    if taken := (cycle or {}).get("snapshot"):
+        compared.append((f"snapshot {taken}", (root.results / str(taken)).is_dir()))
     begun = next((e.get("registration_sha256") for e in (cycle or {})["runs"] if e["run_id"] == run["run_id"]), None)
     compared += [("record the run was begun with", run.get("sha256") == begun)] if begun else []
     faults = dict.fromkeys(name for name, same in compared if not same)
@@ -516,27 +571,41 @@ def _drawn(policy: Policy, run: Mapping[str, Any], labels: Mapping[str, Mapping[
 def _prior(root: DataRoot, kind: str, cycle: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the metrics of the latest run of that kind in an earlier cycle, None where there is none."""
     for snapshot in sorted(root.results.glob(f"{SNAPSHOT_PREFIX}*"), reverse=True):
-        earlier = jsonio.read_json_or_none(snapshot / "cycle.json") or {}
+        earlier = _past(snapshot / "cycle.json")
         if earlier.get("cycle_id") == (cycle or {}).get("cycle_id"):
             continue  # taken within this cycle: a run is not its own past
         # A run that its gates ended tells the recall of the cases it sent: none to compare with.
         runs = [run for run in earlier.get("runs", []) if run["kind"] == kind and run.get("state") != early.ENDED]
         for run in reversed(runs):
-            summary = jsonio.read_json_or_none(snapshot / "runs" / run["run_id"] / METRICS)
-            if summary and summary["total"]:
+            summary = _past(snapshot / "runs" / run["run_id"] / METRICS)
+            if summary.get("total") and summary.get("schema") == metrics.SUMMARY_SCHEMA:
                 return summary
     return None
 
 
-def _known_errors(
+def _past(path: Path) -> Mapping[str, Any]:
+    """Return a file of an earlier cycle; one that nobody can read any more is no past to compare with."""
+    try:
+        return jsonio.read_json_or_none(path) or {}
+    except SolidGreenError:
+        return {}
+
+
+def _smokes(
     root: DataRoot, cycle: Mapping[str, Any] | None, labels: Mapping[str, Mapping[str, Any]]
-) -> set[str] | None:
-    """Return the kinds of infrastructure error that the records of the cycle's smokes show, None without both."""
-    smokes = [run for run in (cycle or {}).get("runs", []) if run["kind"] == "smoke"]
-    shown = [
-        read_run(root, run["run_id"], labels, kind="smoke", ordinal=run["ordinal"], state=run["state"]).rows
-        for run in smokes
-    ]
-    if len(smokes) < 2 or not all(shown):
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return the rows of the cycle's smokes by run label."""
+    return {
+        f"smoke{run['ordinal']}": read_run(
+            root, run["run_id"], labels, kind="smoke", ordinal=run["ordinal"], state=run["state"]
+        ).rows
+        for run in (cycle or {}).get("runs", [])
+        if run["kind"] == "smoke"
+    }
+
+
+def _known_errors(smokes: Mapping[str, Sequence[Mapping[str, Any]]]) -> set[str] | None:
+    """Return the kinds of infrastructure error that the records of both smokes show, None without both."""
+    if len(smokes) < 2 or not all(len(rows) for rows in smokes.values()):
         return None
-    return {kind for rows in shown for kind in metrics.error_classes(rows)}
+    return {kind for rows in smokes.values() for kind in metrics.error_classes(rows)}

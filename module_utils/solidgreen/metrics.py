@@ -425,11 +425,13 @@ def _disagreements(apart: np.ndarray) -> dict[str, int]:
 
 
 def _told(numbers: np.ndarray) -> int | None:
-    """Return the sum of what rows tell; None where nothing was found and some do not tell."""
-    import numpy as np
+    """Return the sum of what rows tell; None where nothing was found and some do not tell.
 
-    found = int(np.nansum(numbers))
-    return found if found or not np.isnan(numbers).any() else None
+    A number below zero tells nothing; taken away from the others, it would hide what they tell.
+    """
+    told = numbers >= 0  # NaN is not
+    found = int(numbers[told].sum())
+    return found if found or told.all() else None
 
 
 def _only(values: pd.Series[Any]) -> Any:

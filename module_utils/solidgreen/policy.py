@@ -20,8 +20,10 @@ OPERATORS = (">=", ">", "<=", "<", "==")
 SEVERITIES = ("advisory", "review", "hard")
 #: Sections of numbers beside the gates and the phases.
 SECTIONS = ("dataset", "smoke", "pacing", "confidence", "qualification", "dependence", "power", "freshness")
+#: What else of a gate decides what becomes of its outcome.
+BEARINGS = ("group", "exit_code", "rehearsal", "beyond_plan")
 #: Digest of what the shipped policy/day3.yml says, whatever its comments: an edited file cannot pass for it.
-SHIPPED = "40657d9a253f4cb4b91b2689a1f66ac2b576f2c300f4460f245da77116973872"
+SHIPPED = "6fffcf4d6a121882b22e3dd64b2e150ff62f032d14fb57ea26ed36f55f922409"
 
 #: Expected verdict whose cases a metric is counted over, None for all cases; metrics that are counted otherwise are not
 #: here, and nothing is known of what they can reach.
@@ -30,6 +32,7 @@ SHARES: Mapping[str, str | None] = {
     "accuracy": None,
     "accuracy_strict": None,
     "accuracy_lower": None,
+    "accuracy_lower_effective": None,
     "pass_recall": "pass",
     "pass_blocked": "pass",
     "http_429_exhaustion": None,
@@ -42,8 +45,22 @@ COUNTS: Mapping[str, str | None] = {
     "new_errors": None,
     "secrets": None,
     "flips": None,
+    "verdict_faults": None,
+    "accuracy_over_baseline": None,
+    "first_try_gap": None,
 }
-BOUNDS = ("accuracy_lower",)
+BOUNDS = ("accuracy_lower", "accuracy_lower_effective")
+#: How many things the other metrics look at, at the most.
+LOOKED_AT: Mapping[str, int] = {
+    "duration_minutes": 1,
+    "min_interval": 1,
+    "retries_429": 1,
+    "drift": 3,
+    "dependence": 5,
+    "registration_changes": 8,
+    "ledger_damage": 1,
+    "unanswered": 1,
+}
 
 _REPAIR = "correct the line, or take the shipped policy/day3.yml"
 
@@ -67,6 +84,7 @@ class GateSpec:
     next_step: str
     exit_code: int
     rehearsal: str | None
+    beyond_plan: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -129,7 +147,8 @@ class PhaseSpec:
 class Policy:
     """The plan's numbers; ``data`` is the document as written, for the sections other parts read.
 
-    ``approvers`` is the file beside it that lists whose signature may carry a failed gate.
+    ``approvers`` lists whose signature may carry a failed gate: this project's own list, wherever the policy lies, so
+    that nobody brings one.
     """
 
     sha256: str
@@ -200,7 +219,7 @@ def load(path: Path, schema_path: Path) -> Policy:
         level=float(data["confidence"]["level"]),
         phases=tuple(_phase(entry) for entry in data["phases"]),
         gates=tuple(_gate(entry) for entry in data["gates"]),
-        approvers=path.with_name("approvers"),
+        approvers=schema_path.absolute().parent.parent / "policy" / "approvers",
     )
 
 
@@ -267,7 +286,7 @@ def _sections(policy: Policy, shipped: Policy) -> Iterator[Deviation]:
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):
                 text = f"{section}.{key} is {after.get(key)}, the plan has {before.get(key)}"
-                yield Deviation(text, loosens=True)
+                yield Deviation(text, loosens=section != "power")  # nothing is judged by it
 
 
 def _gate_deviations(name: str, mine: GateSpec, plan: GateSpec) -> Iterator[Deviation]:
@@ -288,8 +307,8 @@ def _gate_deviations(name: str, mine: GateSpec, plan: GateSpec) -> Iterator[Devi
     if mine.severity != plan.severity:
         milder = SEVERITIES.index(mine.severity) < SEVERITIES.index(plan.severity)
         yield Deviation(f"{name} is {mine.severity}, in the plan {plan.severity}", loosens=milder)
-    if (mine.exit_code, mine.group, mine.rehearsal) != (plan.exit_code, plan.group, plan.rehearsal):
-        yield Deviation(f"{name} has another group, exit code or rehearsal severity than the plan", loosens=True)
+    if any(getattr(mine, field) != getattr(plan, field) for field in BEARINGS):
+        yield Deviation(f"{name} has another {' or '.join(BEARINGS)} than the plan", loosens=True)
 
 
 def _leaves(section: Any) -> dict[str, Any]:
@@ -313,6 +332,7 @@ def _gate(entry: Mapping[str, Any]) -> GateSpec:
         next_step=entry["next_step"],
         exit_code=entry.get("exit_code", 10),
         rehearsal=entry.get("rehearsal"),
+        beyond_plan=entry.get("beyond_plan", False),
     )
 
 
@@ -403,6 +423,8 @@ def _cases(metric: str, kind: str, data: Mapping[str, Any]) -> int | None:
         return len({scenario["expected"] for scenario in scenarios.values()})
     if metric == "blocked_share_by_class":
         return max((size for verdict, size in per_class.items() if verdict != "blocked"), default=0)
+    if metric in LOOKED_AT:
+        return LOOKED_AT[metric]
     if metric not in SHARES and metric not in COUNTS:
         return None
     verdict = {**SHARES, **COUNTS}[metric]

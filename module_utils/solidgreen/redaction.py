@@ -23,12 +23,16 @@ _SECRETS = re.compile(
       (?P<jwt> (?<![\w-]) eyJ[\w-]{8,} \. eyJ[\w-]{8,} \. [\w-]* )
     | (?P<access_key> (?<![A-Za-z0-9]) A[KS]IA[0-9A-Z]{16} (?![A-Za-z0-9]) )
     | (?P<api_key> (?<![\w-]) sk- (?=[\w-]*[0-9]) [\w-]{16,} )
+    | (?P<host_token> (?<![\w-]) (?: gh[opsur]_ (?=[A-Za-z]*[0-9]) [A-Za-z0-9]{30,} | github_pat_ \w{22,}
+           | glpat- [\w-]{20,} | xox[abeprs]- (?=[0-9]) [\w-]{20,} | AIza [\w-]{35} (?![\w-]) ) )
     | (?P<private_key> -----BEGIN\ [A-Z0-9\ ]*PRIVATE\ KEY----- .*? (?: -----END\ [A-Z0-9\ ]*PRIVATE\ KEY----- | \Z ) )
     | :// [^\s:/?\#@]* : (?! \[redacted\]@ | \*+@ ) (?P<of_url> [^\s/@]+ ) @
     | (?i: \b authorization ["']? \s? [:=] \s? ["']? (?: bearer | basic ) \s (?P<header> [\w.~+/=-]{8,} ) )
     | (?i: \b bearer \s (?P<bearer> (?=[\w.~+/=-]*[0-9]) [\w.~+/=-]{16,} ) )
     | (?i: (?: password | passwd | passphrase | pwd ) [\w-]{0,20} (?: = ["']? | ["']:\s?["'] )
            (?! \[redacted\] | none\b | null\b ) (?P<password> (?=[^\s"',;&]*\w) [^\s"',;&]{4,} ) )
+    | (?i: (?: password | passwd | passphrase | pwd ) [\w-]{0,20} :\s
+           (?! \[redacted\] ) (?= \S{0,60} [0-9] ) (?= \S{0,60} [a-z] ) (?P<password_line> [^\s"',;&]{8,} ) )
     | (?i: (?: secret | token (?!s) | api[_-]?key | access[_-]?key ) [\w-]{0,20} (?: = ["']? | ["']:\s?["'] )
            (?! \[redacted\] ) (?P<key> (?=[^\s"',;&]*\w) [^\s"',;&]{8,} ) )
     """,
@@ -37,8 +41,18 @@ _SECRETS = re.compile(
 #: In lower case: a text with none of these holds no match of the pattern, and most texts have none.
 _SIGNS = (
     *("eyj", "akia", "asia", "sk-", "private key", "://", "authorization", "bearer"),
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "aiza"),
     *("passw", "passphrase", "pwd", "secret", "token", "key"),
 )
+#: What a value is called that is a secret by its name, if it does not look like a word or a number of a document.
+_NAMED = re.compile(
+    r"(?i) (?: (?P<password> password | passwd | passphrase | pwd ) | (?P<login> authorization )"
+    r" | secret | (?<!page)(?<!page[_-])(?<!next[_-]) token | (?: api | access | secret | private ) [_-]?key ) \Z",
+    re.VERBOSE,
+)
+_PASSWORD = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])\S{4,200}")
+_LOGIN = re.compile(r"(?i:bearer|basic)\s(?=.*[0-9=])\S{8,8000}")
+_KEY = re.compile(r"(?=.*[0-9])(?=.*[a-z])\S{12,8000}|(?=.*[0-9])(?=.*[A-Z])[A-Za-z0-9+/=_]{20,8000}")
 
 
 def redact(text: str, token: str = "") -> tuple[str, int]:
@@ -69,7 +83,7 @@ def redact_json(value: Any, token: str = "") -> tuple[Any, int]:
         inside = containers.pop()
         for key, item in list(inside.items() if isinstance(inside, dict) else enumerate(inside)):
             if isinstance(item, str):
-                inside[key], found = redact(item, token)
+                inside[key], found = (MARK, 1) if _is_secret(key, item) else redact(item, token)
                 count += found
             elif isinstance(item, dict | list):
                 containers.append(item)
@@ -80,6 +94,15 @@ def redact_json(value: Any, token: str = "") -> tuple[Any, int]:
                     inside[name] = inside.pop(key)
                     count += found
     return root[0], count
+
+
+def _is_secret(key: str | int, text: str) -> bool:
+    """Say whether a text is a secret by what it is called: ``{"api_key": "abcd1234efgh5678"}``."""
+    named = _NAMED.search(key) if isinstance(key, str) else None
+    if named is None or MARK in text:
+        return False
+    forms = (_PASSWORD,) if named["password"] else (_LOGIN, _KEY) if named["login"] else (_KEY,)
+    return any(form.fullmatch(text) for form in forms)
 
 
 def _marked(found: re.Match[str]) -> str:

@@ -22,7 +22,7 @@ from . import jsonio, judgement, ledger, metrics, report
 from .check import Check, Status, overall
 from .clock import parse, stamp
 from .decision import LEVELS, Decision, decide
-from .errors import BadInput, ExitCode, IntegrityError, SolidGreenError, worst
+from .errors import ANOTHER_FORM, BadInput, ExitCode, IntegrityError, SolidGreenError, another_form, worst
 from .judgement import COPIED, GATES, METRICS, ROWS, Judgement, document
 from .paths import OBSERVATIONS, DataRoot
 from .phase import RUN_PHASES
@@ -31,7 +31,6 @@ from .report import Picture
 
 SAME, DIFFERS, MISSING = "same", "differs", "missing"
 #: What a file that somebody signed anew, or wrote by hand, breaks with.
-_ANOTHER_FORM = (AttributeError, KeyError, TypeError, ValueError)
 Files = dict[Path, bytes]
 
 
@@ -107,8 +106,8 @@ def replay(root: DataRoot, policy: Policy, *, shipped: Policy | None) -> Replay:
         )
     try:
         return _replay(root, policy, shipped, cycle)
-    except _ANOTHER_FORM as error:
-        raise _another_form(cycle, error) from error
+    except ANOTHER_FORM as error:
+        raise another_form(f"evidence of {cycle.get('cycle_id')}", error) from error
 
 
 def what_if(root: DataRoot, policy: Policy, *, shipped: Policy | None) -> Other:
@@ -122,8 +121,8 @@ def what_if(root: DataRoot, policy: Policy, *, shipped: Policy | None) -> Other:
     cycle = _cycle(root)
     try:
         return _what_if(root, policy, shipped, cycle)
-    except _ANOTHER_FORM as error:
-        raise _another_form(cycle, error) from error
+    except ANOTHER_FORM as error:
+        raise another_form(f"evidence of {cycle.get('cycle_id')}", error) from error
 
 
 def registered_policy(root: DataRoot) -> tuple[Path | None, str | None]:
@@ -151,15 +150,6 @@ def _cycle(root: DataRoot) -> dict[str, Any]:
 def _registered_policy(cycle: Mapping[str, Any]) -> str | None:
     digests: Mapping[str, str | None] = (cycle.get("registration") or {}).get("digests") or {}
     return digests.get("policy")
-
-
-def _another_form(cycle: Mapping[str, Any], error: Exception) -> IntegrityError:
-    return IntegrityError(
-        f"evidence of {cycle.get('cycle_id')}",
-        found=f"a file of another form than was written ({error!r})",
-        need="the files as they were written",
-        next_step="restore the results from their snapshot",
-    )
 
 
 # --- runs ----------------------------------------------------------------------------------------------------------

@@ -245,7 +245,7 @@ def _remarks(picture: Picture) -> list[str]:
         f"{result.title}: {result.name} is {result.seen}, good is {result.needed}. Next: {result.next_step}"
         for label in sorted(picture.gate_files, key=list(TITLES).index)
         for result in picture.results(label)
-        if result.fired and result.beyond
+        if result.fired and result.beyond_plan
     ]
 
 

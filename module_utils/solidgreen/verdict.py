@@ -88,9 +88,12 @@ def follows(record: Mapping[str, Any], vmap: VerdictMap) -> bool:
     """Tell whether the verdict of an observation follows again from what it kept of its answer.
 
     Where values were kept, they are read again. Of a case with personal data there is only the shape: the places that
-    are said to have spoken must be in it, and the verdict must be that of the highest of them.
+    are said to have spoken must be in it, and the verdict must be that of the highest of them. An answer has a verdict,
+    if only an unknown one, nothing else has; and nothing is recorded that was not attempted.
     """
     response, status = record.get("response"), record.get("http_status")
+    if not record.get("attempts") or (record.get("verdict") is None) is (record.get("outcome") == "answer"):
+        return False
     stated = record.get("verdict"), record.get("verdict_source"), record.get("verdict_sources")
     if record.get("values_kept") is not False or response is None:
         reading = read(response, status, vmap)

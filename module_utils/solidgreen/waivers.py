@@ -15,14 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import jsonio
 from .check import Status
 from .clock import parse, stamp
 from .gates import GateResult
 from .policy import Policy
-from .yamlfile import LOADER
+from .yamlfile import safe_load
 
 SCHEMA = "solidgreen/waiver/1"
 #: What the signature is made for: ``ssh-keygen -Y sign -n`` with this name, over :func:`message`.
@@ -47,13 +45,13 @@ class Waiver:
     signed_by: str = ""
     refusal: str = ""
 
-    def names(self, result: GateResult) -> bool:
-        """Tell whether it is written for that gate; a file that cannot be read may be for any."""
-        return self.waives in ("", f"{result.scope}:{result.id}")
-
     def covers(self, result: GateResult, at: datetime) -> bool:
-        """Tell whether it carries that gate at that moment."""
-        return self.names(result) and not self.refusal and parse(self.expires) > at
+        """Tell whether it can carry that gate at that moment."""
+        return self.waives == f"{result.scope}:{result.id}" and not self.refusal and parse(self.expires) > at
+
+    def carries(self, results: Sequence[GateResult]) -> bool:
+        """Tell whether one of the gates rests on it."""
+        return any(result.waiver == self.said() for result in results)
 
     def said(self) -> str:
         """Return the waiver as a reader is told of it."""
@@ -69,7 +67,7 @@ def load(folder: Path, policy: Policy, manifest_sha256: str | None, verify: Veri
     :param verify: default :func:`ssh_verify`
     """
     check = verify or ssh_verify
-    return [_read(path, policy, manifest_sha256, check) for path in sorted(folder.glob("*.yml"))]
+    return [_read(path, policy, manifest_sha256, check) for path in sorted(folder.glob("*.y*ml"))]
 
 
 def apply(results: Sequence[GateResult], waivers: Sequence[Waiver], at: datetime) -> list[GateResult]:
@@ -100,7 +98,7 @@ def ssh_verify(approvers: Path, signer: str, data: bytes, signature: str) -> str
         argv = ["ssh-keygen", "-Y", "verify", "-f", str(approvers), "-I", signer, "-n", NAMESPACE, "-s", str(path)]
         try:
             done = subprocess.run(argv, input=data, capture_output=True, timeout=TIMEOUT_S, check=False)  # noqa: S603 - fixed verb
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             return f"ssh-keygen could not check its signature ({type(error).__name__})"
     if done.returncode == 0:
         return ""
@@ -115,13 +113,16 @@ def _read(path: Path, policy: Policy, manifest_sha256: str | None, verify: Verif
         return Waiver(path.name, "", refusal=f"it cannot be read ({error.strerror})")
     nothing = Waiver(path.name, jsonio.sha256_bytes(raw))
     try:
-        entry = yaml.load(raw, Loader=LOADER)  # noqa: S506 - a safe loader, in C or in Python
-    except (yaml.YAMLError, ValueError) as error:
+        entry = safe_load(raw)
+    except ValueError as error:
         return replace(nothing, refusal=f"no YAML ({' '.join(str(error).split())[:120]})")
-    if not isinstance(entry, dict) or sorted(entry) != sorted(FIELDS) or entry["schema"] != SCHEMA:
+    if not isinstance(entry, dict) or set(entry) != set(FIELDS) or entry["schema"] != SCHEMA:
         return replace(nothing, refusal=f"not {SCHEMA} with {', '.join(FIELDS[1:])}")
     # YAML reads an unquoted time as one; it is written back as the text it stands for.
-    entry = {key: stamp(value) if isinstance(value, datetime) else value for key, value in entry.items()}
+    try:
+        entry = {key: stamp(value) if isinstance(value, datetime) else value for key, value in entry.items()}
+    except ValueError as error:
+        return replace(nothing, refusal=f"a time without a zone, or none at all ({error})")
     if not all(isinstance(value, str) and value.strip() for value in entry.values()):
         return replace(nothing, refusal="an empty field, or one that is no text")
     known = {key: entry[key] for key in FIELDS[1:-1]}

@@ -16,6 +16,19 @@ from .errors import BadInput
 
 #: The parser in C reads in a tenth of the time, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Levels of nesting that are read; ours have seven.
+DEEPEST = 50
+TEXT = "tag:yaml.org,2002:str"
+#: What PyYAML raises over ``2026-99-99``, ``!!int ""``, ``!!bool maybe``, ``!!timestamp now`` or 5000 digits.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class Wrong(ValueError):
+    """What is wrong with a line of YAML."""
+
+    def __init__(self, line: int, found: str, need: str) -> None:
+        super().__init__(f"line {line}: {found}, need {need}")
+        self.line, self.found, self.need = line, found, need
 
 
 @dataclass(frozen=True)
@@ -51,8 +64,8 @@ class Document:
 def read(path: Path, schema_path: Path, *, noun: str, repair: str) -> Document:
     """Return a YAML file that keeps the schema.
 
-    :raises BadInput: the file is missing, is no YAML, has a key twice or a number that is not finite, or breaks the
-        schema; the line is named
+    :raises BadInput: the file is missing, is nothing that :func:`safe_load` takes, has a number that is not finite, or
+        breaks the schema; the line is named
     """
     try:
         raw = path.read_bytes()
@@ -62,25 +75,28 @@ def read(path: Path, schema_path: Path, *, noun: str, repair: str) -> Document:
         ) from error
     blank = Document(path, noun, repair, jsonio.sha256_bytes(raw), None, None)
     try:
-        node = yaml.compose(raw, Loader=LOADER)
-        data = yaml.load(raw, Loader=LOADER)  # noqa: S506 - a safe loader, in C or in Python
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise blank.fault_in(line, found=f"{error.problem or 'text'}", need="YAML") from error
-    except yaml.YAMLError as error:
-        raise blank.fault_in(1, found="bytes that are no text", need="YAML in UTF-8") from error
+        node, data = _loaded(raw)
+    except Wrong as wrong:
+        raise blank.fault_in(wrong.line, found=wrong.found, need=wrong.need) from wrong
     document = Document(path, noun, repair, blank.sha256, data, node)
     for steps, value in scalars(data):
         if isinstance(value, float) and not isfinite(value):
             raise document.fault(*steps, found=str(value), need="a finite number")
-    for line, key in _duplicates(node):
-        raise document.fault_in(line, found=f"the key {key!r} twice", need="each key once")
     schema = jsonio.read_json(schema_path)
     errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(data), key=lambda e: [str(p) for p in e.path])
     if errors:
         line, found = _locate(node, errors[0])
         raise document.fault_in(line, found=found, need=f"what {schema_path.name} allows")
     return document
+
+
+def safe_load(raw: bytes) -> Any:
+    """Return the one document of some YAML, None of none.
+
+    :raises ValueError: it is no YAML, is nested over 50 levels deep, has an alias, a key that is no text or is there
+        twice, or a value that only looks like a number or a time; the line is named
+    """
+    return _loaded(raw)[1]
 
 
 def scalars(value: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -111,17 +127,87 @@ def line_of(node: yaml.Node | None, steps: tuple[Any, ...]) -> int:
     return line
 
 
-def _duplicates(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+def _loaded(raw: bytes) -> tuple[yaml.Node | None, Any]:
+    """Return the document of some bytes as nodes and as values.
+
+    :raises Wrong: :func:`safe_load` refuses them
+    """
+    try:
+        _require_plain(raw)
+        node = yaml.compose(raw, Loader=LOADER)
+        _require_keys(node)
+        return node, None if node is None else LOADER(b"").construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        raise Wrong(_line(error.problem_mark), error.problem or "text", "YAML") from error
+    except yaml.YAMLError as error:
+        raise Wrong(1, "bytes that are no text", "YAML in UTF-8") from error
+    except Wrong:
+        raise
+    except _UNREADABLE as error:
+        raise _unreadable(node) from error
+
+
+def _require_plain(raw: bytes) -> None:
+    """Pass when nothing is nested deeper than :data:`DEEPEST`, over which the parser in C dies, and nothing in itself.
+
+    :raises Wrong: something is
+    """
+    depth = 0
+    for event in yaml.parse(raw, Loader=LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise Wrong(_line(event.start_mark), f"the alias *{event.anchor}", "each value where it stands")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise Wrong(_line(event.start_mark), f"{depth} levels", f"at most {DEEPEST} levels")
+
+
+def _require_keys(node: yaml.Node | None) -> None:
+    """Pass when each key of each mapping is a text, and there once.
+
+    :raises Wrong: one is not
+    """
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if key.tag != TEXT:
+                found = f"the key {key.value}" if isinstance(key, yaml.ScalarNode) else "a key of several values"
+                raise Wrong(_line(key.start_mark), found, "a text as key, in quotes where it looks like a number")
             if key.value in seen:
-                yield key.start_mark.line + 1, str(key.value)
+                raise Wrong(_line(key.start_mark), f"the key {key.value!r} twice", "each key once")
             seen.add(key.value)
-            yield from _duplicates(value)
+            _require_keys(value)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _duplicates(value)
+            _require_keys(value)
+
+
+def _unreadable(node: yaml.Node | None) -> Wrong:
+    """Return what is wrong with the first scalar that looks like a number or a time and is none."""
+    for scalar in _scalar_nodes(node):
+        try:
+            LOADER(b"").construct_document(scalar)
+        except _UNREADABLE:
+            kind = scalar.tag.rpartition(":")[2]
+            return Wrong(_line(scalar.start_mark), f"{scalar.value[:40]!r} as {kind}", "a value, or a text in quotes")
+    return Wrong(_line(node.start_mark if node else None), "a value that cannot be read", "YAML")
+
+
+def _scalar_nodes(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _scalar_nodes(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _scalar_nodes(value)
+
+
+def _line(mark: Any) -> int:
+    return int(mark.line) + 1 if mark else 1
 
 
 def _locate(node: yaml.Node | None, error: jsonschema.ValidationError) -> tuple[int, str]:

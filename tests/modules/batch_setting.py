@@ -18,6 +18,14 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 from dataset import DATASET, EXPECTED, write_all  # noqa: E402 - the folder of the unit tests is on the path only now
 
 TEMPLATE = ROOT / "policy" / "request_template.yml"
+#: What a triage goes by.
+KNOWN = {
+    "causes": str(ROOT / "policy" / "triage.yml"),
+    "causes_schema": str(ROOT / "schemas" / "triage.schema.json"),
+    "policy": str(ROOT / "policy" / "day3.yml"),
+    "policy_schema": str(ROOT / "schemas" / "policy.schema.json"),
+    "request_template": str(TEMPLATE),
+}
 #: A smoke of all ten cases.
 SMOKE = {"size": 10, "seed": 7, "strata": dict.fromkeys(EXPECTED, 2)}
 DIGESTS = {"manifest": "0" * 64, "config": "1" * 64}

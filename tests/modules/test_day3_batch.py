@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_setting import ROOT, arguments, data_root
+from batch_setting import KNOWN, ROOT, arguments, data_root
 from jsonschema import Draft202012Validator
 from simple_api import Answer, SimpleApi, passing
 from solidgreen import cases, cycle, jsonio, ledger, request
@@ -141,7 +141,7 @@ def test_a_probe_is_a_run_of_its_own_each_time(tmp_path: Path, run_module: Any, 
     assert (first["requests"], second["requests"]) == (4, 4)
     assert checks(first) == {"probe:forecast": "pass", "probe:run-complete": "pass"}
     assert (cycle.load(root) or {})["runs"] == []
-    diagnosis = run_module("day3_triage_info", {"observations": first["observations"]})
+    diagnosis = run_module("day3_triage_info", {**KNOWN, "observations": first["observations"]})
     assert (diagnosis["changed"], checks(diagnosis)["reading-proven"]) == (False, "pass")
 
 

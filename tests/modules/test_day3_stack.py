@@ -45,7 +45,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "port of no service": ({"ports": {"mail": 25}}, 13, "--port: found 'mail=25', need NAME=PORT with"),
     "service without restart": ({"service": "api"}, 13, "service: found it without state: restarted"),
     "no repository": ({"project": "/nonexistent"}, 13, "project /nonexistent: found No such file or directory"),
-    "unknown fault": ({"environment": {"REHEARSAL_FAULTS": "edge_x"}}, 12, "found unknown fault edge_x"),
+    "unknown fault": (
+        {"environment": {"REHEARSAL_FAULTS": "edge_x"}},
+        13,
+        "REHEARSAL_FAULTS: found edge_x, need names out of",
+    ),
 }
 
 

@@ -7,20 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_setting import ROOT, TEMPLATE, arguments, data_root
+from batch_setting import KNOWN, arguments, data_root
 from simple_api import SimpleApi
 from solidgreen import jsonio
 from solidgreen.check import Check, Status
 from solidgreen.paths import DataRoot
 
 BLOCKED = (200, {"status": "blocked", "block_reason": "no_lc_found", "detected_documents": [{"type": "invoice"}]}, {})
-KNOWN = {
-    "causes": str(ROOT / "policy" / "triage.yml"),
-    "causes_schema": str(ROOT / "schemas" / "triage.schema.json"),
-    "policy": str(ROOT / "policy" / "day3.yml"),
-    "policy_schema": str(ROOT / "schemas" / "policy.schema.json"),
-    "request_template": str(TEMPLATE),
-}
 
 
 def broken_causes(folder: Path) -> dict[str, str]:

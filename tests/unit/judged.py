@@ -31,6 +31,8 @@ FULL = {("pass", "pass"): 20, ("warn", "warn"): 20, ("reject", "reject"): 35, ("
 URL = "http://127.0.0.1:8000/api/validate/"
 MAP_FILE = ROOT / "policy" / "verdict_map.yml"
 TEMPLATE_SHA256, MAP_SHA256 = "e" * 64, jsonio.sha256_file(MAP_FILE)
+#: Cases with personal data, of whose answers only the shape is kept.
+PERSONAL = ("p-008",)
 Counts = Mapping[tuple[str, str], int]
 
 
@@ -87,10 +89,11 @@ def observation(case_id: str, given: str, run_id: str, start: datetime, seq: int
     answered = actual in VERDICTS
     begun = start + timedelta(seconds=2 * seq)
     status = 200 if answered else STATUS_OF[actual]
+    shown = None if case_id in PERSONAL else actual
     reset = {
         "n": 1,
         "started_at": stamp(begun),
-        "at_s": 2.0 * seq,
+        "at_s": 6.0 * seq,
         "duration_s": 0.1,
         "http_status": None,
         "wait_s": 0.5,
@@ -105,7 +108,7 @@ def observation(case_id: str, given: str, run_id: str, start: datetime, seq: int
             {
                 "n": 2 if given.endswith("*") else 1,
                 "started_at": stamp(begun),
-                "at_s": 2.0 * seq,
+                "at_s": 6.0 * seq + 3.0 * given.endswith("*"),
                 "duration_s": 1.0,
                 "http_status": status,
                 "wait_s": 0.0,
@@ -116,8 +119,8 @@ def observation(case_id: str, given: str, run_id: str, start: datetime, seq: int
         "body_sha256": jsonio.digest([run_id, case_id]),
         "job_id": f"{run_id}/{case_id}" if answered else None,
         "verdict": actual if answered else None,
-        "values_kept": True,
-        "response": {"authoritative_verdict": {"label": actual}} if answered else None,
+        "values_kept": case_id not in PERSONAL,
+        "response": {"authoritative_verdict": {"label": shown}} if answered else None,
         "verdict_source": "authoritative_label" if answered else None,
         "verdict_sources": {"authoritative_label": actual} if answered else {},
         "secrets": int(given.endswith("!")),
@@ -131,7 +134,7 @@ def observation(case_id: str, given: str, run_id: str, start: datetime, seq: int
 def case(case_id: str) -> Case:
     """Return the case of that id, made of a document that exists nowhere."""
     documents = (Document(f"bundles/{case_id}/lc.pdf", "lc", "application/pdf", jsonio.digest(case_id), 100),)
-    return Case(case_id, cases.content_digest(documents), False, documents)
+    return Case(case_id, cases.content_digest(documents), case_id in PERSONAL, documents)
 
 
 def labels(*tables: Counts) -> dict[str, dict[str, Any]]:

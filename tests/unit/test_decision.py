@@ -371,7 +371,7 @@ def drop_rows(root: DataRoot) -> None:
         pytest.param(
             without(lambda root: root.cases),
             "smoke1",
-            "gates.json: found other content than the evidence gives (registration)",
+            "gates.json: found other content than the evidence gives (verdicts_blind, registration)",
             id="no cases",
         ),
         pytest.param(drop_rows, "full1", "found other rows of full1-c", id="rows of one run gone"),
@@ -446,3 +446,50 @@ def test_only_a_stack_registered_as_someone_elses_is_excused_from_its_logs(
     found = decided(root)
     assert found.level == level
     assert level or (found.exit_code, "says pass without a check log:" in found.deciding) == (14, True)
+
+
+# --- a cycle that says two things ----------------------------------------------------------------------------------
+
+
+def in_cycle(change: Callable[[dict[str, Any]], Any]) -> Change:
+    return edit(lambda root: root.cycle, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            in_cycle(lambda c: (c["registration"].update(rehearsal=True), c.update(rehearsal=False))),
+            "the cycle says both that its target is a rehearsal and that it is none",
+            id="no rehearsal any more",
+        ),
+        pytest.param(
+            in_cycle(lambda c: (c["registration"]["target"].update(rehearsal=True), c.update(rehearsal=False))),
+            "the cycle says both that its target is a rehearsal and that it is none",
+            id="its target is one",
+        ),
+        pytest.param(phase(1, "waived"), "has a check that says waived, which only a gate can be", id="a waived check"),
+        pytest.param(
+            in_cycle(lambda c: c["runs"][2].update(ended_at="2026-03-01T13:59:00.000000Z")),
+            "before its runs did",
+            id="a phase that ended before its run",
+        ),
+        pytest.param(
+            lambda root: write_phase(root, 1, [check("fail", 12)], exit_code=10),
+            "says fail over a check that says worse",
+            id="a milder exit code than a check",
+        ),
+        pytest.param(
+            lambda root: write_phase(root, 3, [check("fail", 10)], status="inconclusive", exit_code=11),
+            "says inconclusive over a check that says worse",
+            id="a milder status than a check",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_not_believed(tmp_path: Path, change: Change, words: str) -> None:
+    root = judged_root(tmp_path)
+    change(root)
+    found = decided(root)
+    assert (found.exit_code, found.level) == (14, None)
+    assert any(words in reason for reason in found.reasons), found.reasons
+    assert found.decision.startswith("REHEARSAL")

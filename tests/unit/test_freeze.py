@@ -106,9 +106,10 @@ def test_the_window_has_to_cover_the_forecast(start, end, reason, minutes, statu
     [
         ("soon", "2026-03-01T14:00:00Z", "found 'soon'"),
         ("2026-03-01T14:00:00Z", None, "freeze_window_end: found None"),
+        ("2026-03-01T10:00:00", "2026-03-01T14:00:00Z", "freeze_window_start: found '2026-03-01T10:00:00'"),
         ("2026-03-01T14:00:00Z", "2026-03-01T13:00:00Z", "not after its start"),
     ],
-    ids=["no time", "half a window", "backwards"],
+    ids=["no time", "half a window", "no zone", "backwards"],
 )
 def test_a_window_that_cannot_be_read_is_bad_input(start, end, words):
     with pytest.raises(BadInput, match=words):

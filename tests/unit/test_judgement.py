@@ -488,15 +488,24 @@ def on_case(case: str, **fields: Any) -> Callable[[dict[str, Any]], Any]:
         pytest.param(
             SMOKE,
             on_case("p-007", values_kept=False, response={"authoritative_verdict": {"label": None}}),
-            "pass: 0 of 20",
-            id="personal data: the place is in the shape",
+            "fail: 1 of 20: p-007",
+            id="said to be personal data, which it is not",
         ),
         pytest.param(
             SMOKE,
-            on_case("p-007", values_kept=False, response={"authoritative_verdict": {}}),
-            "fail: 1 of 20: p-007",
+            on_case("p-008", response={"authoritative_verdict": {}}),
+            "fail: 1 of 20: p-008",
             id="personal data: the place is not in the shape",
         ),
+        pytest.param(
+            SMOKE,
+            on_case("p-008", verdict="warn"),
+            "fail: 1 of 20: p-008",
+            id="personal data: another verdict than its source gave",
+        ),
+        pytest.param(SMOKE, on_case("p-007", content_sha256="0" * 64), "fail: 1 of 20: p-007", id="other documents"),
+        pytest.param(SMOKE, on_case("p-007", outcome="client_error"), "fail: 1 of 20: p-007", id="an answer no more"),
+        pytest.param(SMOKE, on_case("p-007", attempts=[]), "fail: 1 of 20: p-007", id="never attempted"),
     ],
 )
 def test_a_verdict_that_its_answer_does_not_give_is_found(
@@ -529,3 +538,75 @@ def test_the_map_is_the_registered_one(tmp_path: Path, change: Callable[[Path], 
     found = judge(root)
     assert outcome(found, "verdicts_blind").startswith(seen)
     assert found.conclusion.status is not Status.PASS
+
+
+# --- what a registration must hold ---------------------------------------------------------------------------------
+
+
+def change_cycle(root: DataRoot, change: Callable[[dict[str, Any]], Any]) -> None:
+    document = jsonio.read_json(root.cycle)
+    change(document)
+    jsonio.write_json(root.cycle, document)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param(lambda c: c["registration"].update(digests={}), "policy, manifest, labels", id="no digest at all"),
+        pytest.param(lambda c: c["registration"]["digests"].pop("labels"), "labels", id="labels never registered"),
+        pytest.param(
+            lambda c: c["registration"].update(pacing={"min_interval": 3.0, "retries_429": 6}),
+            "pacing (retries_429)",
+            id="another pacing than registered",
+        ),
+        pytest.param(
+            lambda c: c.update(snapshot="rollback_prefix_gone"), "snapshot rollback_prefix_gone", id="no past"
+        ),
+    ],
+)
+def test_a_registration_that_does_not_hold_fails_with_14(tmp_path: Path, change: Any, named: str) -> None:
+    root = write_root(tmp_path)
+    change_cycle(root, change)
+    found = judge(root)
+    assert all(name in outcome(found, "registration").replace(";", ",") for name in named.split(", "))
+    assert found.conclusion.exit_code == 14
+
+
+def test_a_full_run_that_took_answers_from_a_smoke_fails_with_14(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    smoke = {
+        record["case_id"]: record
+        for record in jsonio.read_jsonl(root.run(RUNS[0][0]) / OBSERVATIONS)
+        if "seq" in record
+    }
+    taken = ("job_id", "body_sha256")
+    resigned(
+        root,
+        RUNS[2][0],
+        lambda record: (
+            record.update({key: smoke[record["case_id"]][key] for key in taken})
+            if record.get("case_id") in smoke
+            else None
+        ),
+    )
+    found = judge(root, 2)
+    assert "smoke1: 20 job ids in both" in outcome(found, "registration")
+    assert found.conclusion.exit_code == 14
+
+
+def test_the_interval_that_was_kept_counts_and_not_the_one_that_was_said(tmp_path: Path) -> None:
+    root = write_root(tmp_path, rehearsal=False)
+
+    def hurry(record: dict[str, Any]) -> None:
+        for attempt in record.get("attempts", ()):
+            attempt["at_s"] /= 10
+
+    resigned(root, RUNS[0][0], hurry)
+    assert outcome(judge(root), "min_interval") == "fail: 0.6 s"
+
+
+def test_an_earlier_cycle_that_nobody_can_read_is_no_past(tmp_path: Path) -> None:
+    root = write_root(tmp_path)
+    torn = root.snapshot("20260228T000000Z") / "cycle.json"
+    jsonio.write_bytes(torn, b"{")
+    assert outcome(judge(root), "drift").startswith("inconclusive")

@@ -134,12 +134,33 @@ def test_each_figure_of_a_known_run(figure: str, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("told", "expected"),
-    [((0, 0, 0), 0), ((0, None, 0), None), ((1, None, 0), 1), ((None, None, None), None), ((), 0)],
-    ids=["none found", "one does not tell", "found, though one does not tell", "nobody tells", "no rows"],
+    [
+        pytest.param((0, 0, 0), 0, id="none found"),
+        pytest.param((0, None, 0), None, id="one does not tell"),
+        pytest.param((1, None, 0), 1, id="found, though one does not tell"),
+        pytest.param((None, None, None), None, id="nobody tells"),
+        pytest.param((), 0, id="no rows"),
+        pytest.param((1, -1, 0), 1, id="a number below zero hides none"),
+        pytest.param((-1, 0, 0), None, id="a number below zero tells nothing"),
+        pytest.param((0.4, 0, 0), None, id="a fraction tells nothing"),
+        pytest.param((0.4, 2.0, 0), 2, id="found, though a fraction tells nothing"),
+    ],
 )
-def test_secrets_that_nobody_looked_for_are_not_none(told: tuple[int | None, ...], expected: int | None) -> None:
+def test_secrets_that_nobody_looked_for_are_not_none(told: tuple[float | None, ...], expected: int | None) -> None:
     made = [{**row, "secrets": number} for row, number in zip(rows(SMOKE), told, strict=False)]
     assert metrics.summarise(made)["secrets"] == expected
+
+
+@pytest.mark.parametrize("year", ["0001", "1899", "2201", "9999"])
+def test_a_time_that_no_run_can_have_had_is_none(year: str) -> None:
+    made = [{**row, "finished_at": f"{year}-03-01T00:00:00Z"} for row in rows(SMOKE)]
+    assert metrics.summarise(made)["finished_at"] is None
+
+
+def test_seconds_that_no_case_can_have_taken_are_none() -> None:
+    made = [{**row, "wait_seconds": 1e308, "duration_seconds": -1e308} for row in rows(SMOKE)]
+    assert metrics.rate_limit_stats(made)["total_wait_seconds"] == 0
+    assert metrics.summarise(made)["latency_seconds"] is None
 
 
 def test_a_row_that_names_no_parent_is_of_none() -> None:

@@ -134,8 +134,25 @@ def test_every_number_is_where_other_parts_read_it() -> None:
             "min_n: 4\n", "min_n: 5\n", "gate classes_present with min_n 5, need at most 4", id="five classes"
         ),
         pytest.param("      - text: The data", "      - txt: The data", "the unknown key 'txt'", id="in a box"),
+        pytest.param(
+            "threshold: 45\n    min_n: 1",
+            "threshold: 45\n    min_n: 2",
+            "gate duration with min_n 2, need at most 1",
+            id="a run has one duration",
+        ),
+        pytest.param(
+            'metric: accuracy_lower_effective\n    operator: ">"\n    threshold: 0.60',
+            'metric: accuracy_lower_effective\n    operator: ">"\n    threshold: 0.99',
+            "gate accuracy_lower_effective with > 0.99, need a threshold that 20 cases can reach",
+            id="an effective bound that 20 of 20 cannot reach",
+        ),
         pytest.param("near_copy: 0.95", "near_copy: 1.5", "qualification.near_copy", id="more alike than alike"),
         pytest.param("correlation: 0.3", "correlation: -0.3", "intra_parent_correlation", id="negative correlation"),
+        pytest.param("level: 0.95", "level: 0.9999999999999999", "confidence.level", id="a level that overflows"),
+        pytest.param("retries_429: 8", f"retries_429: {10**400}", "pacing.retries_429", id="400 digits"),
+        pytest.param("threshold: 18/20", f"threshold: {'9' * 400}/1", "threshold", id="a share of 400 digits"),
+        pytest.param('"1": 240', '"1": 1.0e+308', "freshness.phase_minutes", id="minutes without end"),
+        pytest.param('"0": 480', "0: 480", "the key 0", id="a number as key"),
         pytest.param("0.95, 0.99]", "0.95, 1.0]", "power.true_accuracy", id="certainty is no accuracy to ask about"),
     ],
 )
@@ -191,7 +208,7 @@ def test_a_missing_policy_is_bad_input(tmp_path: Path) -> None:
             "correlation: 0.3", "correlation: 0.1", "dependence.intra_parent_correlation is 0.1", True, id="correlation"
         ),
         pytest.param("near_copy: 0.95", "near_copy: 0.99", "qualification.near_copy is 0.99", True, id="copies"),
-        pytest.param("exit_code: 14\n", "exit_code: 10\n", "exit code", True, id="milder code"),
+        pytest.param("exit_code: 14\n", "exit_code: 10\n", "exit_code", True, id="milder code"),
     ],
 )
 def test_a_changed_number_is_said(tmp_path: Path, old: str, new: str, text: str, loosens: bool) -> None:

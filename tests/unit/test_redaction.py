@@ -35,6 +35,12 @@ SECRETS = {
     "query": ("/download?access_token=9f8e7d6c5b4a&page=2", f"/download?access_token={MARK}&page=2"),
     "header": ("Authorization: Bearer abcdefgh", f"Authorization: Bearer {MARK}"),
     "basic login": ('"authorization": "Basic bGM6aHVudGVyMg=="', f'"authorization": "Basic {MARK}"'),
+    "password on a line": ("user: lc, password: S3cr3tPassw0rd", f"user: lc, password: {MARK}"),
+    "GitHub token": ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", MARK),
+    "GitHub token of a project": ("github_pat_11ABCDEFG0abcdefghijklmn", MARK),
+    "GitLab token": ("glpat-aB3dE5gH7jK9mN1pQ3sT", MARK),
+    "Slack token": ("xoxb-123456789012-1234567890123-AbCdEfGhIjKl", MARK),
+    "Google key": ("AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY", MARK),
     "bearer token": ("sent bearer 9f8e7d6c5b4a39281706 twice", f"sent bearer {MARK} twice"),
 }
 
@@ -61,6 +67,44 @@ NO_SECRETS = {
 @pytest.mark.parametrize("text", NO_SECRETS.values(), ids=NO_SECRETS)
 def test_what_only_sounds_like_a_secret_stays(text: str) -> None:
     assert redact(text) == (text, 0)
+
+
+NAMED = {
+    "password": ("password", "S3cr3tPassw0rd!"),
+    "api key": ("api_key", "abcd1234efgh5678ijkl"),
+    "header of an API key": ("X-Api-Key", "abcd1234efgh5678ijkl"),
+    "AWS": ("aws_secret_access_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    "authorization": ("authorization", "Bearer abcdefgh12345678abcd"),
+    "basic authorization": ("Authorization", "Basic bGM6aHVudGVyMg=="),
+    "token": ("token", "9f8e7d6c5b4a39281706"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), NAMED.values(), ids=NAMED)
+def test_a_value_is_a_secret_by_what_it_is_called(name: str, value: str) -> None:
+    once = redact_json({"debug": {name: value}})
+    assert once == ({"debug": {name: MARK}}, 1)
+    assert redact_json(once[0]) == ({"debug": {name: MARK}}, 0)
+
+
+NAMED_NO_SECRETS = {
+    "verdict": ("token", "SUBMIT"),
+    "usage": ("tokens", "120000abc120000abc"),
+    "number": ("token", "20260301000012345"),
+    "reference": ("token", "LC-2026-000123"),
+    "form": ("password", "required"),
+    "authorization of a bank": ("authorization", "Authorization number 2026-001 of the issuing bank"),
+    "number of an authorization": ("authorization", "AUTH-2026-000123"),
+    "model": ("tokenizer", "gpt-4o-2024-08-06"),
+    "page": ("next_page_token", "9f8e7d6c5b4a39281706"),
+    "key of a document": ("key", "abcd1234efgh5678ijkl"),
+    "redacted already": ("password", "[redacted]1a"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), NAMED_NO_SECRETS.values(), ids=NAMED_NO_SECRETS)
+def test_a_value_with_a_telling_name_may_be_a_word(name: str, value: str) -> None:
+    assert redact_json({name: value}) == ({name: value}, 0)
 
 
 @pytest.mark.parametrize("path", sorted(CONTRACT.glob("*.json")), ids=lambda path: path.stem)
@@ -108,6 +152,11 @@ BEGINNINGS = (
     "://",
     "bearer ",
     "password=",
+    "password: ",
+    "password:a",
+    "ghp_a",
+    "xoxb-1",
+    "AIzaa",
     "-----BEGIN ",
     "token",
     "A",

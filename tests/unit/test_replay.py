@@ -404,6 +404,7 @@ def test_the_command_shows_what_another_policy_would_have_decided(root: DataRoot
     [
         pytest.param(["--data-root", "{empty}"], "found no cycle", id="no cycle"),
         pytest.param(["--data-root", "{empty}", "--policy", "absent.yml"], "policy absent.yml", id="no policy"),
+        pytest.param(["--data-root", "x" * 5000], "found File name too long", id="too long a name"),
         pytest.param(["--results", "x"], "unrecognized arguments", id="no such option"),
     ],
 )

@@ -35,10 +35,13 @@ class Approver:
         self.waivers.mkdir()
         self.key = folder / "key"
         self._ssh("-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
-        (folder / "policy.yml").write_bytes(POLICY_FILE.read_bytes())
+        mine, schema = folder / "policy" / POLICY_FILE.name, folder / "schemas" / POLICY_SCHEMA.name
+        for path, given in ((mine, POLICY_FILE), (schema, POLICY_SCHEMA)):
+            path.parent.mkdir()
+            path.write_bytes(given.read_bytes())
         public = self.key.with_suffix(".pub").read_text(encoding="utf-8").split()[:2]
-        (folder / "approvers").write_text(f"cto@example.org {' '.join(public)}\n", encoding="utf-8")
-        self.policy = policy.load(folder / "policy.yml", POLICY_SCHEMA)
+        mine.with_name("approvers").write_text(f"cto@example.org {' '.join(public)}\n", encoding="utf-8")
+        self.policy = policy.load(mine, schema)
 
     def _ssh(self, *words: str, data: bytes = b"") -> bytes:
         return subprocess.run(["ssh-keygen", *words], input=data, capture_output=True, check=True).stdout
@@ -202,3 +205,20 @@ def test_a_waiver_that_is_taken_away_takes_the_decision_with_it(carried: DataRoo
     found = bundle.make(carried, approver.policy, shipped=approver.policy, level_asked="local", now=NOW).decision
     assert (found.level, found.exit_code) == (None, 14)
     assert "found other content than the evidence gives" in found.deciding
+
+
+def test_nobody_brings_a_list_of_approvers_with_a_policy(approver: Approver, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for path in (approver.folder / "policy").iterdir():
+        (mine / path.name).write_bytes(path.read_bytes())
+    approver.file()
+    (found,) = waivers.load(approver.waivers, policy.load(mine / POLICY_FILE.name, POLICY_SCHEMA), MANIFEST)
+    assert "its signature is not one of cto@example.org in approvers" in found.refusal
+
+
+def test_a_file_that_is_not_in_force_changes_no_judgement(carried: DataRoot, approver: Approver) -> None:
+    (carried.waivers / "notes.yml").write_text("hello", encoding="utf-8")
+    (carried.waivers / "keys.yaml").write_text("1: a\nschema: b\n", encoding="utf-8")
+    made = bundle.make(carried, approver.policy, shipped=approver.policy, level_asked="local", now=NOW)
+    assert (made.decision.decision, made.decision.exit_code) == ("REHEARSAL LOCAL GO WITH WAIVER", 0)
