@@ -246,7 +246,6 @@ def _adopted(raw: pa.Table) -> pa.Table:
     """
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc  # type: ignore[import-untyped]
 
     expected = _verdicts(raw["expected_verdict"])
     unnamed = ~_given(raw["case_id"])
