@@ -273,7 +273,7 @@ def _adopted(raw: pa.Table) -> pa.Table:
 
 
 def _given(texts: pa.ChunkedArray) -> np.ndarray:
-    import pyarrow.compute as pc
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
 
     given: np.ndarray = pc.not_equal(texts, "").fill_null(False).to_numpy()
     return given

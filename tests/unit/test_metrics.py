@@ -16,6 +16,9 @@ from solidgreen.columns import Rows
 from solidgreen.errors import BadInput, IntegrityError
 from solidgreen.text import cell, markdown, plural, visible
 
+from scripts.bench import judge as bench
+from scripts.bench import plain
+
 
 def summary(*moves: str) -> dict[str, Any]:
     return metrics.summarise(rows(counts(SMOKE, *moves)))
@@ -372,6 +375,17 @@ def test_values_that_leave_are_builtin() -> None:
     ]
     assert set().union(*map(types, made)) <= {dict, list, str, int, float, bool, type(None)}
     assert "NaN" not in json.dumps(made)
+
+
+def test_a_plain_program_that_loops_over_the_rows_comes_to_the_same_figures() -> None:
+    made = list(bench.rows(500))
+    judged = metrics.summarise(made) | {"rate_limit": metrics.rate_limit_stats(made)}
+    counted = plain.count(made)
+    assert bench.differing(counted, judged) == []
+    assert bench.differing({**counted, "matched": 0, "confusion": {"pass": {"pass": 0}}}, judged) == [
+        "matched",
+        "confusion.pass.pass",
+    ]
 
 
 @settings(max_examples=25, deadline=None)
