@@ -166,7 +166,9 @@ class Partial:
         return metrics.answered(self._unanswered, [verdicts.get(case) for case in self.unsent])
 
     def _judged(self, rows: pd.DataFrame, first: pd.DataFrame) -> list[GateResult]:
-        pair = replace(self.pair, consistency=metrics.consistency(first, rows)) if self.pair else None
+        pair = self.pair
+        if pair and rows is not self.seen:
+            pair = replace(pair, consistency=metrics.consistency(first, rows))
         summary = metrics.summarise(rows, self.policy.level)
         return evaluate(self.policy, kind=self.kind, ordinal=self.ordinal, summary=summary, facts=self.facts, pair=pair)
 
