@@ -207,7 +207,7 @@ def test_a_pass_that_does_not_hold_any_more_is_set_aside(run_module, root, input
         "status": "pass",
         "cycle_id": cycle.require(root)["cycle_id"],
         "finished_at": "",
-        "expires_at": "2999-01-01",
+        "expires_at": "2999-01-01T00:00:00Z",
     }
     jsonio.write_json(root.phase(0), forever)
     base = {"data_root": str(root.root), "phase": 0, "state": "begun", **POLICY}
