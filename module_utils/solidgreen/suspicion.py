@@ -44,11 +44,28 @@ class Callout:
 # --- one run -------------------------------------------------------------------------------------------------------
 
 
+#: The columns that the marks within one run are read from.
+READ = [
+    "case_id",
+    "scenario",
+    "expected_verdict",
+    "actual_verdict",
+    "status",
+    "error",
+    "http_status",
+    "job_id",
+    "body_sha256",
+    "content_sha256",
+    "finished_at",
+]
+
+
 def of_run(frame: pd.DataFrame, *, blind: bool = False) -> list[Callout]:
     """Return the marks within one run.
 
     :param blind: that the verdicts were read without labels is known from the record of the run
     """
+    frame = frame[READ]  # taking a part of the rows copies all columns
     found = [*_answers(frame)]
     told = [mark.text for mark in found]
     if _follows_labels(frame) and told:
