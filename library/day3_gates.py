@@ -129,6 +129,8 @@ def judged(module: AnsibleModule) -> dict[str, Any]:
         digests=params["digests"],
         rehearsal_pacing=params["rehearsal_pacing"],
     )
+    for refused in found.refused:
+        module.warn(refused)
     changed = False if module.check_mode else judgement.write(root, found)
     phase = rules.phases[params["phase"] or (3 if params["kind"] == "smoke" else 4)]
     return {

@@ -65,6 +65,7 @@ class Verdict:
     changed: Sequence[policy.Deviation] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
     expired: Sequence[str] = ()
+    refused: Sequence[str] = ()
 
     @property
     def waived(self) -> list[str]:
@@ -289,7 +290,9 @@ def judge_record(
         for waiver in held
         if parse(waiver["expires"]) <= now
     ]
-    return Verdict(judged.summary, judged.results, judged.conclusion, marks, changed, {"rate_limit": limits}, over)
+    return Verdict(
+        judged.summary, judged.results, judged.conclusion, marks, changed, {"rate_limit": limits}, over, judged.refused
+    )
 
 
 def judge(options: argparse.Namespace) -> Verdict:
@@ -326,6 +329,7 @@ def lines(found: Verdict) -> Iterator[str]:
     yield from (f"CALLED OUT    {mark.id}: {mark.text}" for mark in found.callouts)
     for deviation in found.changed:
         yield f"DEVIATION     {visible(deviation.text)}" + (" (caps the decision)" if deviation.loosens else "")
+    yield from (f"NOT IN FORCE  {visible(refused)}" for refused in found.refused)
     yield ""
     word = " WITH WAIVER" if found.waived and found.status is Status.PASS else ""
     yield f"{found.status.value.upper()}{word}: {_reason(found, found.conclusion)}"

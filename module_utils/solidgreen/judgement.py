@@ -80,7 +80,11 @@ class Ground:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A run's rows, metrics and gates, and what they come to; ``early`` where it was ended before its last case."""
+    """A run's rows, metrics and gates, and what they come to; ``early`` where it was ended before its last case.
+
+    ``refused`` are the waivers that are not in force, with the reason. They are said and stand in no file: one that is
+    put beside the evidence later must not make another judgement of it.
+    """
 
     run_id: str
     kind: str
@@ -91,6 +95,7 @@ class Judgement:
     conclusion: gates.Conclusion
     files: Mapping[str, bytes]
     early: bool = False
+    refused: Sequence[str] = ()
 
     def checks(self, owner: str) -> list[Check]:
         """Return the gates that bear on the phase as checks; a gate without an effect or data is only in its file.
@@ -182,7 +187,16 @@ def judge_run(
         GATES: document(gate_file),
     }
     return Judgement(
-        run_id, kind, ordinal, evidence.rows, summary, results, conclusion, files, early=evidence.ended == early.ENDED
+        run_id,
+        kind,
+        ordinal,
+        evidence.rows,
+        summary,
+        results,
+        conclusion,
+        files,
+        early=evidence.ended == early.ENDED,
+        refused=[waiver.said() for waiver in under.waivers if waiver.refusal],
     )
 
 
@@ -586,9 +600,10 @@ def _prior(root: DataRoot, kind: str, cycle: Mapping[str, Any] | None) -> Mappin
 def _past(path: Path) -> Mapping[str, Any]:
     """Return a file of an earlier cycle; one that nobody can read any more is no past to compare with."""
     try:
-        return jsonio.read_json_or_none(path) or {}
+        found = jsonio.read_json_or_none(path)
     except SolidGreenError:
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _smokes(

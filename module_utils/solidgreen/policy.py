@@ -49,8 +49,10 @@ COUNTS: Mapping[str, str | None] = {
     "accuracy_over_baseline": None,
     "first_try_gap": None,
 }
+#: Lower ends of an interval; at their best each case has a parent of its own, and Wilson's is the highest there is.
 BOUNDS = ("accuracy_lower", "accuracy_lower_effective")
-#: How many things the other metrics look at, at the most.
+#: How many things the other metrics look at, at the most: a run has one duration, five signs of dependence, three
+#: classes whose recall may drop; of chain and registration what any run has of them, so that none stays open for ever.
 LOOKED_AT: Mapping[str, int] = {
     "duration_minutes": 1,
     "min_interval": 1,

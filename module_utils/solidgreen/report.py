@@ -250,7 +250,7 @@ def _remarks(picture: Picture) -> list[str]:
 
 
 def _waivers(picture: Picture) -> list[str]:
-    """Return every waiver that names a gate of the runs, in force or not, each once."""
+    """Return every waiver that carries a gate of the runs, each once."""
     found = [Waiver(**entry).said() for label in picture.gate_files for entry in picture.gate_files[label]["waivers"]]
     return list(dict.fromkeys(found))
 
@@ -460,8 +460,9 @@ def evidence_files(root: DataRoot, picture: Picture, plan: Path | None) -> Itera
     for path in (root.cases, root.labels, root.smoke_selection, root.qualification):
         yield f"qualified/{path.name}", path, "data set"
     yield f"qualified/{root.verdict_map.name}", root.verdict_map, "verdict map"
-    for path in sorted(root.waivers.glob("*.yml")):
-        yield f"{root.waivers.name}/{path.name}", path, "waiver"
+    carried = {waiver["file"] for file in picture.gate_files.values() for waiver in file["waivers"]}
+    for name in sorted(carried):
+        yield f"{root.waivers.name}/{name}", root.waivers / name, "waiver"
     for label in sorted(picture.gate_files, key=list(TITLES).index):
         run_id = str(picture.gate_files[label]["run_id"])
         for name, role in (

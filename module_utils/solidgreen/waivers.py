@@ -146,5 +146,5 @@ def _refusal(
     if waiver.manifest_sha256 != manifest_sha256:
         return "it is for another data set (manifest_sha256)"
     if not policy.approvers.is_file():
-        return f"there is no {policy.approvers.name} beside the policy to check its signature by"
+        return f"there is no policy/{policy.approvers.name} to check its signature by"
     return verify(policy.approvers, waiver.signed_by, message(entry), str(entry["signature"]))

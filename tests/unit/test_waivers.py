@@ -222,3 +222,11 @@ def test_a_file_that_is_not_in_force_changes_no_judgement(carried: DataRoot, app
     (carried.waivers / "keys.yaml").write_text("1: a\nschema: b\n", encoding="utf-8")
     made = bundle.make(carried, approver.policy, shipped=approver.policy, level_asked="local", now=NOW)
     assert (made.decision.decision, made.decision.exit_code) == ("REHEARSAL LOCAL GO WITH WAIVER", 0)
+    run_id, kind, ordinal = RUNS[0]
+    judged = judgement.judge_run(
+        carried, approver.policy, run_id=run_id, kind=kind, ordinal=ordinal, cycle=cycle.load(carried)
+    )
+    assert [text.split(":")[0] for text in judged.refused] == [
+        "waiver keys.yaml is not in force",
+        "waiver notes.yml is not in force",
+    ]
